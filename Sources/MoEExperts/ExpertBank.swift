@@ -1,0 +1,112 @@
+// The experts of one layer: their matrices, biases and the nonlinearity between.
+
+package import CMoEKernels
+public import MoETensors
+
+/// One feed-forward expert: down(act(gate x) * up x), or down(act(up x)) without a gate.
+public struct Expert: Sendable {
+  /// [intermediate, hidden]; nil for ungated experts.
+  public var gate: PackedMatrix?
+  /// [intermediate, hidden].
+  public var up: PackedMatrix
+  /// [hidden, intermediate].
+  public var down: PackedMatrix
+  public var gateBias: [Float]?
+  public var upBias: [Float]?
+  public var downBias: [Float]?
+
+  public init(
+    gate: PackedMatrix?, up: PackedMatrix, down: PackedMatrix, gateBias: [Float]? = nil, upBias: [Float]? = nil, downBias: [Float]? = nil
+  ) {
+    self.gate = gate
+    self.up = up
+    self.down = down
+    self.gateBias = gateBias
+    self.upBias = upBias
+    self.downBias = downBias
+  }
+
+  /// Bytes of the packed matrices and biases.
+  public var residentBytes: Int {
+    let biases = (gateBias?.count ?? 0) + (upBias?.count ?? 0) + (downBias?.count ?? 0)
+    return (gate?.residentBytes ?? 0) + up.residentBytes + down.residentBytes + biases * 4
+  }
+}
+
+/// What an expert computes between its two products.
+public struct ExpertActivation: Sendable, Hashable {
+  /// The nonlinearity.
+  public enum Kind: String, Sendable, Hashable, CaseIterable {
+    case silu, gelu, geluTanh, relu
+    /// max(x, 0)^2.
+    case relu2
+    /// (up + 1) * gate * sigmoid(alpha * gate), GPT-OSS.
+    case swigluOAI
+  }
+
+  public var kind: Kind
+  /// gate <- min(gate, limit) and up <- clamp(up, -limit, limit) before the nonlinearity; nil for none.
+  public var limit: Float?
+  /// Slope of the sigmoid of `swigluOAI`.
+  public var alpha: Float
+
+  public init(_ kind: Kind, limit: Float? = nil, alpha: Float = 1.702) {
+    self.kind = kind
+    self.limit = limit
+    self.alpha = alpha
+  }
+
+  package var borrowed: moe_expert_activation {
+    let kind: moe_activation =
+      switch self.kind {
+      case .silu: MOE_SILU
+      case .gelu: MOE_GELU
+      case .geluTanh: MOE_GELU_TANH
+      case .relu: MOE_RELU
+      case .relu2: MOE_RELU2
+      case .swigluOAI: MOE_SWIGLU_OAI
+      }
+    return moe_expert_activation(kind: kind, limit: limit ?? .infinity, alpha: alpha)
+  }
+}
+
+/// Experts of equal shape that tokens are dispatched to.
+public struct ExpertBank: Sendable {
+  public let experts: [Expert]
+  /// Width of the rows the experts read and write.
+  public let hidden: Int
+  /// Width between the two products.
+  public let intermediate: Int
+  public let activation: ExpertActivation
+  /// True when the routing weight multiplies the expert's input instead of its output (Llama 4).
+  public let weightOnInput: Bool
+
+  /// - Throws: `ShapeError` when there is no expert or one differs in shape from the first.
+  public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, name: String = "experts") throws(ShapeError) {
+    guard let first = experts.first else { throw ShapeError(tensor: name, reason: "there is no expert") }
+    for (index, expert) in experts.enumerated() {
+      let shapes = [[expert.gate?.rows ?? expert.up.rows, expert.gate?.columns ?? expert.up.columns], [expert.up.rows, expert.up.columns], [expert.down.columns, expert.down.rows]]
+      guard shapes.allSatisfy({ $0 == [first.up.rows, first.up.columns] }), (expert.gate == nil) == (first.gate == nil) else {
+        throw ShapeError(
+          tensor: name,
+          reason: "expert \(index) has gate, up, down^T of \(shapes), expected \([first.up.rows, first.up.columns])")
+      }
+      for (bias, width, part) in [
+        (expert.gateBias, expert.up.rows, "gate"), (expert.upBias, expert.up.rows, "up"), (expert.downBias, expert.down.rows, "down"),
+      ] where bias.map({ $0.count != width }) == true {
+        throw ShapeError(tensor: name, reason: "expert \(index) has \(bias!.count) values of \(part) bias, expected \(width)")
+      }
+    }
+    self.experts = experts
+    self.hidden = first.up.columns
+    self.intermediate = first.up.rows
+    self.activation = activation
+    self.weightOnInput = weightOnInput
+  }
+
+  /// Number of experts.
+  public var count: Int { experts.count }
+  public var isGated: Bool { experts[0].gate != nil }
+  /// Bytes of all packed matrices and biases.
+  public var residentBytes: Int { experts.reduce(0) { $0 + $1.residentBytes } }
+}

@@ -1,0 +1,125 @@
+// Matrices that a checkpoint stores as one tensor of weights: whole, sliced, interleaved or transposed.
+
+public import MoETensors
+
+extension PackedMatrix {
+  /// Which rows of y = W x a tensor of stacked matrices holds for one projection.
+  public struct Slice: Sendable {
+    /// First row (input-major tensors: first column) of the projection.
+    public var first: Int
+    /// Rows of the projection.
+    public var count: Int
+    /// Distance between its rows: 2 where gate and up are interleaved.
+    public var step: Int
+
+    public init(first: Int = 0, count: Int, step: Int = 1) {
+      self.first = first
+      self.count = count
+      self.step = step
+    }
+  }
+
+  /// Rows of an output-major tensor [.., rows, columns], its leading dimensions flattened; neighbouring rows are borrowed.
+  ///
+  /// - Throws: `ShapeError` when the tensor holds no weights or not these rows.
+  public init(rowsOf view: TensorView, _ slice: Slice) throws(ShapeError) {
+    let format = try view.weightFormat()
+    let columns = view.shape.last ?? 1
+    let stored = columns == 0 ? 0 : view.count / columns
+    try view.check(slice, of: stored)
+    let rowBytes = columns / format.blockValues * format.blockBytes
+    let base = view.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!
+    if slice.step == 1 {
+      self = try view.packed {
+        () throws(FormatError) in
+        try PackedMatrix(
+          format: format, rows: slice.count, columns: columns, data: base + slice.first * rowBytes, owner: view.owner)
+      }
+      return
+    }
+    let copy = AlignedBuffer(byteCount: slice.count * rowBytes)
+    for row in 0..<slice.count {
+      (copy.bytes.baseAddress! + row * rowBytes)
+        .copyMemory(from: base + (slice.first + row * slice.step) * rowBytes, byteCount: rowBytes)
+    }
+    self = try view.packed {
+      () throws(FormatError) in
+      try PackedMatrix(format: format, rows: slice.count, columns: columns, data: copy.bytes.baseAddress!, owner: copy)
+    }
+  }
+
+  /// Columns of input-major matrix `index` of a tensor [.., inputs, outputs], transposed into rows.
+  ///
+  /// - Throws: `ShapeError` when the tensor holds no plain weights, or not this matrix or these columns.
+  public init(columnsOf view: TensorView, matrix index: Int = 0, inputs: Int, _ slice: Slice) throws(ShapeError) {
+    let format = try view.weightFormat()
+    guard format.blockValues == 1, !format.isScaled, let outputs = view.shape.last, outputs > 0, inputs > 0,
+      view.count / outputs >= (index + 1) * inputs
+    else {
+      throw ShapeError(tensor: view.name, reason: "\(view.type) \(view.shape) has no input-major matrix \(index) of \(inputs) inputs")
+    }
+    try view.check(slice, of: outputs)
+    let width = format.blockBytes
+    let copy = AlignedBuffer(byteCount: slice.count * inputs * width)
+    let source = view.bytes.baseAddress! + index * inputs * outputs * width
+    let target = copy.bytes.baseAddress!
+    let tile = 32
+    for firstRow in stride(from: 0, to: slice.count, by: tile) {
+      for firstInput in stride(from: 0, to: inputs, by: tile) {
+        for row in firstRow..<min(firstRow + tile, slice.count) {
+          let column = source + (slice.first + row * slice.step) * width
+          for input in firstInput..<min(firstInput + tile, inputs) {
+            (target + (row * inputs + input) * width).copyMemory(from: column + input * outputs * width, byteCount: width)
+          }
+        }
+      }
+    }
+    self = try view.packed {
+      () throws(FormatError) in
+      try PackedMatrix(format: format, rows: slice.count, columns: inputs, data: target, owner: copy)
+    }
+  }
+
+  /// Encodes f32 values [rows, columns] into `format`.
+  ///
+  /// - Throws: `ShapeError` when the sizes differ, or the format cannot be written or does not divide the row.
+  public init(encoding values: [Float], rows: Int, columns: Int, as format: WeightFormat) throws(ShapeError) {
+    guard rows >= 0, columns >= 0, values.count == rows * columns else {
+      throw ShapeError(tensor: "encoded matrix", reason: "\(values.count) values for [\(rows), \(columns)]")
+    }
+    do {
+      _ = try format.bytes(values: columns)
+      let bytes = try format.encode(values)
+      let buffer = AlignedBuffer(byteCount: bytes.count)
+      buffer.bytes.copyBytes(from: bytes)
+      try self.init(format: format, rows: rows, columns: columns, data: UnsafeRawPointer(buffer.bytes.baseAddress!), owner: buffer)
+    } catch { throw ShapeError(tensor: "encoded matrix", reason: "\(error)") }
+  }
+}
+
+extension TensorView {
+  /// The weight format of the elements.
+  func weightFormat() throws(ShapeError) -> WeightFormat {
+    guard let format = type.format else { throw ShapeError(tensor: name, reason: "holds \(type) where weights were expected") }
+    return format
+  }
+
+  func check(_ slice: PackedMatrix.Slice, of available: Int) throws(ShapeError) {
+    guard slice.first >= 0, slice.count >= 0, slice.count == 0 || slice.first + (slice.count - 1) * slice.step < available else {
+      throw ShapeError(
+        tensor: name, reason: "shape \(shape) has no rows \(slice.first), +\(slice.step), .. (\(slice.count) of them)")
+    }
+  }
+
+  /// Turns a format's error into one that names this tensor.
+  func packed(_ make: () throws(FormatError) -> PackedMatrix) throws(ShapeError) -> PackedMatrix {
+    do { return try make() } catch { throw ShapeError(tensor: name, reason: "\(error)") }
+  }
+
+  /// Demands a type and a shape.
+  func expect(_ type: ElementType, _ shape: [Int]) throws(ShapeError) {
+    guard self.type == type, self.shape == shape else {
+      throw ShapeError(tensor: name, reason: "expected \(type) \(shape), found \(self.type) \(self.shape)")
+    }
+  }
+}

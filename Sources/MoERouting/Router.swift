@@ -1,0 +1,78 @@
+// The router: logits, scores, selection, capacity, weights.
+
+internal import CMoEKernels
+public import MoETensors
+
+/// A router with its parameters; `configuration` says what it computes.
+public struct Router: Sendable {
+  public let configuration: RouterConfiguration
+  /// Width of the rows it reads.
+  public let hidden: Int
+  /// [scores, hidden] row-major, f32 whatever the checkpoint held.
+  let weight: [Float]
+  /// [scores], added to the logits.
+  let bias: [Float]?
+  /// [scores], added to the scores for the choice only, never to the weights.
+  let choiceBias: [Float]?
+  let kernels: KernelTable
+
+  /// - Throws: `RoutingError` when the record contradicts itself or a parameter has another length.
+  public init(
+    _ configuration: RouterConfiguration, weight: [Float], hidden: Int, bias: [Float]? = nil, choiceBias: [Float]? = nil,
+    kernels: KernelTable = .best
+  ) throws(RoutingError) {
+    try configuration.validate()
+    guard hidden > 0, weight.count == configuration.scores * hidden else {
+      throw .shape("weight has \(weight.count) values, expected \(configuration.scores) x \(hidden)")
+    }
+    for (name, values) in [("bias", bias), ("choice bias", choiceBias)] where values.map({ $0.count != configuration.scores }) == true {
+      throw .shape("\(name) has \(values!.count) values, expected \(configuration.scores)")
+    }
+    self.configuration = configuration
+    self.hidden = hidden
+    self.weight = weight
+    self.bias = bias
+    self.choiceBias = choiceBias
+    self.kernels = kernels
+  }
+
+  /// Logits [tokens, scores] of rows [tokens, hidden].
+  ///
+  /// - Throws: `RoutingError.shape` when `rows` is not whole rows.
+  public func logits(_ rows: [Float]) throws(RoutingError) -> [Float] {
+    guard rows.count % hidden == 0 else { throw .shape("\(rows.count) values are no rows of \(hidden)") }
+    return rows.withUnsafeBufferPointer { rows in
+      let tokens = rows.count / hidden
+      return [Float](unsafeUninitializedCapacity: tokens * configuration.scores) { out, initialized in
+        if tokens > 0 { for token in 0..<tokens { logits(of: rows.baseAddress! + token * hidden, into: out.baseAddress! + token * configuration.scores) } }
+        initialized = tokens * configuration.scores
+      }
+    }
+  }
+
+  /// Logits [scores] of one row [hidden].
+  package func logits(of row: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>) {
+    kernels.row.pointee.router_logits(row, weight, bias, Int64(configuration.scores), Int64(hidden), logits)
+  }
+
+  /// Experts and weights of every token from its logits [tokens, scores].
+  ///
+  /// - Parameter sequenceLengths: tokens of each sequence, for capacity counted by sequence; nil for one sequence.
+  /// - Throws: `RoutingError.shape`, or `.nonFiniteLogit` when the configuration asks for it.
+  public func route(logits: [Float], sequenceLengths: [Int]? = nil) throws(RoutingError) -> RouterOutput {
+    let scores = configuration.scores
+    guard logits.count % scores == 0 else { throw .shape("\(logits.count) logits are no rows of \(scores)") }
+    let tokens = logits.count / scores
+    if let sequenceLengths, sequenceLengths.contains(where: { $0 < 0 }) || sequenceLengths.reduce(0, +) != tokens {
+      throw .shape("sequences of \(sequenceLengths) tokens for \(tokens) tokens")
+    }
+    var choices = try select(logits, tokens: tokens)
+    if let capacity = configuration.capacity { choices.drop(beyond: capacity, configuration, sequences: sequenceLengths ?? [tokens]) }
+    return choices.weighted(by: configuration)
+  }
+
+  /// Logits, then experts and weights of rows [tokens, hidden].
+  public func callAsFunction(_ rows: [Float], sequenceLengths: [Int]? = nil) throws(RoutingError) -> RouterOutput {
+    try route(logits: logits(rows), sequenceLengths: sequenceLengths)
+  }
+}
