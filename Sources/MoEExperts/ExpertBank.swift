@@ -80,12 +80,17 @@ public struct ExpertBank: Sendable {
   public let activation: ExpertActivation
   /// True when the routing weight multiplies the expert's input instead of its output (Llama 4).
   public let weightOnInput: Bool
+  /// Multiplies every expert's output beside its coefficient (NLLB's 1 - moe_token_dropout).
+  public let outputScale: Float
 
   /// - Throws: `ShapeError` when there is no expert or one differs in shape from the first.
-  public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, name: String = "experts") throws(ShapeError) {
+  public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, outputScale: Float = 1, name: String = "experts")
+    throws(ShapeError)
+  {
     guard let first = experts.first else { throw ShapeError(tensor: name, reason: "there is no expert") }
     for (index, expert) in experts.enumerated() {
-      let shapes = [[expert.gate?.rows ?? expert.up.rows, expert.gate?.columns ?? expert.up.columns], [expert.up.rows, expert.up.columns], [expert.down.columns, expert.down.rows]]
+      let gate = expert.gate ?? expert.up
+      let shapes = [[gate.rows, gate.columns], [expert.up.rows, expert.up.columns], [expert.down.columns, expert.down.rows]]
       guard shapes.allSatisfy({ $0 == [first.up.rows, first.up.columns] }), (expert.gate == nil) == (first.gate == nil) else {
         throw ShapeError(
           tensor: name,
@@ -102,6 +107,7 @@ public struct ExpertBank: Sendable {
     self.intermediate = first.up.rows
     self.activation = activation
     self.weightOnInput = weightOnInput
+    self.outputScale = outputScale
   }
 
   /// Number of experts.

@@ -82,3 +82,23 @@ extension PackedMatrix {
     }
   }
 }
+
+extension PackedMatrix {
+  /// bitsandbytes' double quantization undone: absmax[i] = map[code[i]] * scales[i / blockSize] + offset, f32.
+  ///
+  /// - Throws: `ShapeError` when the tensors do not fit together.
+  public static func widenNested(_ codes: TensorView, scales: TensorView, map: TensorView, blockSize: Int, offset: Float) throws(ShapeError)
+    -> TensorView
+  {
+    guard codes.type == .u8, map.count == 256, blockSize > 0, scales.count == (codes.count + blockSize - 1) / blockSize else {
+      throw ShapeError(
+        tensor: codes.name, reason: "\(codes.type) \(codes.shape) does not fit \(scales.shape) nested scales of \(blockSize), map \(map.shape)")
+    }
+    let table = try map.floats(), factors = try scales.floats()
+    let widened = AlignedBuffer(byteCount: codes.count * 4)
+    let out = widened.bytes.assumingMemoryBound(to: Float.self)
+    for index in 0..<codes.count { out[index] = table[Int(codes.bytes[index])] * factors[index / blockSize] + offset }
+    return try TensorView(
+      name: codes.name, type: .f32, shape: [codes.count], bytes: UnsafeRawBufferPointer(widened.bytes), owner: widened)
+  }
+}

@@ -1,0 +1,89 @@
+// Rows of activations: borrowed from the caller, or owned f32.
+
+/// Borrowed activations [count, columns] in f32, f16 or bf16, rows `stride` elements apart.
+///
+/// The memory belongs to the caller and has to live, unchanged, for the call it is passed to.
+public struct RowView {
+  public let base: UnsafeRawPointer
+  public let format: WeightFormat
+  public let count: Int
+  public let columns: Int
+  /// Elements from one row to the next.
+  public let stride: Int
+
+  /// - Throws: `ShapeError` when rows overlap or the element type is none of f32, f16, bf16.
+  public init(_ base: UnsafeRawPointer, _ format: WeightFormat = .f32, count: Int, columns: Int, stride: Int? = nil) throws(ShapeError) {
+    let stride = stride ?? columns
+    try checkRows(format, count: count, columns: columns, stride: stride)
+    self.base = base
+    self.format = format
+    self.count = count
+    self.columns = columns
+    self.stride = stride
+  }
+}
+
+/// Writable activations [count, columns]; see `RowView`.
+public struct MutableRowView {
+  public let base: UnsafeMutableRawPointer
+  public let format: WeightFormat
+  public let count: Int
+  public let columns: Int
+  /// Elements from one row to the next; what lies between rows is not touched.
+  public let stride: Int
+
+  /// - Throws: `ShapeError` when rows overlap or the element type is none of f32, f16, bf16.
+  public init(_ base: UnsafeMutableRawPointer, _ format: WeightFormat = .f32, count: Int, columns: Int, stride: Int? = nil) throws(ShapeError) {
+    let stride = stride ?? columns
+    try checkRows(format, count: count, columns: columns, stride: stride)
+    self.base = base
+    self.format = format
+    self.count = count
+    self.columns = columns
+    self.stride = stride
+  }
+}
+
+private func checkRows(_ format: WeightFormat, count: Int, columns: Int, stride: Int) throws(ShapeError) {
+  guard [.f32, .f16, .bf16].contains(format) else {
+    throw ShapeError(tensor: "rows", reason: "activations are f32, f16 or bf16, found \(format)")
+  }
+  guard count >= 0, columns > 0, stride >= columns, count <= Int32.max, !count.multipliedReportingOverflow(by: stride * 4).overflow else {
+    throw ShapeError(tensor: "rows", reason: "\(count) rows of \(columns) with stride \(stride)")
+  }
+}
+
+/// Borrowed f32 rows inside the package.
+package struct FloatRows: @unchecked Sendable {
+  package let base: UnsafeMutablePointer<Float>
+  package let count: Int
+  package let columns: Int
+  package let stride: Int
+
+  package init(base: UnsafeMutablePointer<Float>, count: Int, columns: Int, stride: Int) {
+    self.base = base
+    self.count = count
+    self.columns = columns
+    self.stride = stride
+  }
+
+  package func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
+}
+
+/// Owned f32 activations [count, columns], contiguous.
+package final class FloatMatrix: Sendable {
+  private let buffer: AlignedBuffer
+  package let count: Int
+  package let columns: Int
+
+  package init(count: Int, columns: Int) {
+    buffer = AlignedBuffer(byteCount: count * columns * MemoryLayout<Float>.size)
+    self.count = count
+    self.columns = columns
+  }
+
+  /// The rows; valid while `self` lives.
+  package var rows: FloatRows {
+    FloatRows(base: buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self), count: count, columns: columns, stride: columns)
+  }
+}
