@@ -4,10 +4,22 @@
 #include "f32.h"
 #include "f16.h"
 #include "bf16.h"
+#include "q4_0.h"
+#include "q4_1.h"
+#include "q5_0.h"
+#include "q5_1.h"
 #include "q8_0.h"
+#include "iq4_nl.h"
+#include "mxfp4.h"
 
-#define MOE_FORMATS(X)                        \
-  X(f32, 1, 4, 0, "F32", false, 1)            \
-  X(f16, 1, 2, 1, "F16", false, 1)            \
-  X(bf16, 1, 2, 30, "BF16", false, 1)         \
-  X(q8_0, 32, 34, 8, NULL, false, 1)
+#define MOE_FORMATS(X)                                   \
+  X(f32, 1, 4, 0, "F32", false, 1)                       \
+  X(f16, 1, 2, 1, "F16", false, 1)                       \
+  X(bf16, 1, 2, 30, "BF16", false, 1)                    \
+  X(q4_0, 32, 18, 2, NULL, false, 1)                     \
+  X(q4_1, 32, 20, 3, NULL, false, 1)                     \
+  X(q5_0, 32, 22, 6, NULL, false, 1)                     \
+  X(q5_1, 32, 24, 7, NULL, false, 1)                     \
+  X(q8_0, 32, 34, 8, NULL, false, 1)                     \
+  X(iq4_nl, 32, 18, 20, NULL, false, 1)                  \
+  X(mxfp4, 32, 17, 39, NULL, false, 1)
