@@ -9,6 +9,11 @@
 #include "q5_0.h"
 #include "q5_1.h"
 #include "q8_0.h"
+#include "q2_k.h"
+#include "q3_k.h"
+#include "q4_k.h"
+#include "q5_k.h"
+#include "q6_k.h"
 #include "iq4_nl.h"
 #include "mxfp4.h"
 
@@ -21,5 +26,10 @@
   X(q5_0, 32, 22, 6, NULL, false, 1)                     \
   X(q5_1, 32, 24, 7, NULL, false, 1)                     \
   X(q8_0, 32, 34, 8, NULL, false, 1)                     \
+  X(q2_k, 256, 84, 10, NULL, false, 0)                   \
+  X(q3_k, 256, 110, 11, NULL, false, 0)                  \
+  X(q4_k, 256, 144, 12, NULL, false, 1)                  \
+  X(q5_k, 256, 176, 13, NULL, false, 1)                  \
+  X(q6_k, 256, 210, 14, NULL, false, 1)                  \
   X(iq4_nl, 32, 18, 20, NULL, false, 1)                  \
   X(mxfp4, 32, 17, 39, NULL, false, 1)
