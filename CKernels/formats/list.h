@@ -14,7 +14,15 @@
 #include "q4_k.h"
 #include "q5_k.h"
 #include "q6_k.h"
+#include "iq2_xxs.h"
+#include "iq2_xs.h"
+#include "iq3_xxs.h"
+#include "iq1_s.h"
 #include "iq4_nl.h"
+#include "iq3_s.h"
+#include "iq2_s.h"
+#include "iq4_xs.h"
+#include "iq1_m.h"
 #include "mxfp4.h"
 
 #define MOE_FORMATS(X)                                   \
@@ -31,5 +39,13 @@
   X(q4_k, 256, 144, 12, NULL, false, 1)                  \
   X(q5_k, 256, 176, 13, NULL, false, 1)                  \
   X(q6_k, 256, 210, 14, NULL, false, 1)                  \
+  X(iq2_xxs, 256, 66, 16, NULL, false, 0)                \
+  X(iq2_xs, 256, 74, 17, NULL, false, 0)                 \
+  X(iq3_xxs, 256, 98, 18, NULL, false, 0)                \
+  X(iq1_s, 256, 50, 19, NULL, false, 0)                  \
   X(iq4_nl, 32, 18, 20, NULL, false, 1)                  \
+  X(iq3_s, 256, 110, 21, NULL, false, 0)                 \
+  X(iq2_s, 256, 82, 22, NULL, false, 0)                  \
+  X(iq4_xs, 256, 136, 23, NULL, false, 0)                \
+  X(iq1_m, 256, 56, 29, NULL, false, 0)                  \
   X(mxfp4, 32, 17, 39, NULL, false, 1)
