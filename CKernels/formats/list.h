@@ -23,6 +23,8 @@
 #include "iq2_s.h"
 #include "iq4_xs.h"
 #include "iq1_m.h"
+#include "tq1_0.h"
+#include "tq2_0.h"
 #include "mxfp4.h"
 
 #define MOE_FORMATS(X)                                   \
@@ -48,4 +50,6 @@
   X(iq2_s, 256, 82, 22, NULL, false, 0)                  \
   X(iq4_xs, 256, 136, 23, NULL, false, 0)                \
   X(iq1_m, 256, 56, 29, NULL, false, 0)                  \
+  X(tq1_0, 256, 54, 34, NULL, false, 1)                  \
+  X(tq2_0, 256, 66, 35, NULL, false, 1)                  \
   X(mxfp4, 32, 17, 39, NULL, false, 1)
