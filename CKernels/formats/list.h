@@ -26,6 +26,11 @@
 #include "tq1_0.h"
 #include "tq2_0.h"
 #include "mxfp4.h"
+#include "f8_e4m3.h"
+#include "f8_e5m2.h"
+#include "int4.h"
+#include "nf4.h"
+#include "e2m1.h"
 
 #define MOE_FORMATS(X)                                   \
   X(f32, 1, 4, 0, "F32", false, 1)                       \
@@ -52,4 +57,9 @@
   X(iq1_m, 256, 56, 29, NULL, false, 0)                  \
   X(tq1_0, 256, 54, 34, NULL, false, 1)                  \
   X(tq2_0, 256, 66, 35, NULL, false, 1)                  \
-  X(mxfp4, 32, 17, 39, NULL, false, 1)
+  X(mxfp4, 32, 17, 39, NULL, false, 1)                   \
+  X(f8_e4m3, 1, 1, -1, "F8_E4M3", true, 1)               \
+  X(f8_e5m2, 1, 1, -1, "F8_E5M2", true, 1)               \
+  X(int4, 2, 1, -1, NULL, true, 1)                       \
+  X(nf4, 2, 1, -1, NULL, true, 1)                        \
+  X(e2m1, 2, 1, -1, NULL, true, 1)
