@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define FORMAT static inline __attribute__((unused))
+/// Before a loop over a block: keeps it a loop until it is vectorized; unrolled earlier it ends up in scalar pieces.
+#define AS_VECTORS _Pragma("clang loop unroll(disable)")
 
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }

@@ -9,10 +9,11 @@ FORMAT void decode_iq3_s(const void *restrict blocks, int64_t values, float scal
   const uint8_t *block = blocks;
   for (; values > 0; values -= 256, block += 110) {
     float d = load_f16(block);
-    for (int k = 0; k < 64; k++, out += 4) {
-      int index = block[2 + k] | (block[66 + k / 8] >> k % 8 & 1) << 8;
-      float step = d * (float)(1 + 2 * (block[106 + k / 16] >> 4 * (k / 8 % 2) & 15));
-      widen_iq3_s(iq3_s_grid[index], block[74 + k / 2] >> 4 * (k % 2), step, out);
+    for (int k = 0; k < 32; k++, out += 8) {
+      int ninth = block[66 + k / 4] >> 2 * (k % 4);
+      uint32_t first = iq3_s_grid[block[2 + 2 * k] | (ninth & 1) << 8], second = iq3_s_grid[block[3 + 2 * k] | (ninth & 2) << 7];
+      float step = d * (float)(1 + 2 * (block[106 + k / 8] >> 4 * (k / 4 % 2) & 15));
+      widen_iq3_s(first | second << 16, block[74 + k], step, out);
     }
   }
 }

@@ -14,9 +14,8 @@ FORMAT void decode_iq3_xxs(const void *restrict blocks, int64_t values, float sc
       uint32_t word = load_u32(block + 66 + 4 * g);
       float step = d * (0.5f + (float)(word >> 28)) * 0.5f;
       for (int k = 0; k < 4; k++, q += 2, out += 8) {
-        uint8_t signs = even_signs(word >> 7 * k & 127);
-        widen_iq3_xxs(iq3_xxs_grid[q[0]], signs, step, out);
-        widen_iq3_xxs(iq3_xxs_grid[q[1]], signs >> 4, step, out + 4);
+        uint32_t entries = iq3_xxs_grid[q[0]] | (uint32_t)iq3_xxs_grid[q[1]] << 16;
+        widen_iq3_xxs(entries, even_signs(word >> 7 * k & 127), step, out);
       }
     }
   }

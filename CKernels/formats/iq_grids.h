@@ -322,26 +322,30 @@ FORMAT float with_sign(float v, uint32_t signs, int i) { return float_of_bits(bi
 
 /// Eight values of an iq2 grid: levels 8, 25, 43.
 FORMAT void widen_iq2(uint16_t entry, uint8_t signs, float scale, float *restrict out) {
+  AS_VECTORS
   for (int i = 0; i < 8; i++) {
     int step = entry >> 2 * i & 3;
     out[i] = with_sign(scale * (float)(8 + 17 * step + (step >> 1)), signs, i);
   }
 }
 
-/// Four values of the iq3_xxs grid: levels 4, 12, 20, ... 52, 62.
-FORMAT void widen_iq3_xxs(uint16_t entry, uint8_t signs, float scale, float *restrict out) {
-  for (int i = 0; i < 4; i++) {
-    int step = entry >> 4 * i & 7;
+/// Eight values, two entries of the iq3_xxs grid (the first low): levels 4, 12, 20, ... 52, 62.
+FORMAT void widen_iq3_xxs(uint32_t entries, uint8_t signs, float scale, float *restrict out) {
+  AS_VECTORS
+  for (int i = 0; i < 8; i++) {
+    int step = entries >> 4 * i & 7;
     out[i] = with_sign(scale * (float)(4 + 8 * step + (step == 7 ? 2 : 0)), signs, i);
   }
 }
 
-/// Four values of the iq3_s grid: levels 1, 3, 5, ... 15.
-FORMAT void widen_iq3_s(uint16_t entry, uint8_t signs, float scale, float *restrict out) {
-  for (int i = 0; i < 4; i++) out[i] = with_sign(scale * (float)(1 + 2 * (entry >> 4 * i & 7)), signs, i);
+/// Eight values, two entries of the iq3_s grid (the first low): levels 1, 3, 5, ... 15.
+FORMAT void widen_iq3_s(uint32_t entries, uint8_t signs, float scale, float *restrict out) {
+  AS_VECTORS
+  for (int i = 0; i < 8; i++) out[i] = with_sign(scale * (float)(int)(1 + 2 * (entries >> 4 * i & 7)), signs, i);
 }
 
 /// Eight values of the iq1 grid: levels -1, 0, 1, all shifted by `delta`.
 FORMAT void widen_iq1(uint16_t entry, float delta, float scale, float *restrict out) {
+  AS_VECTORS
   for (int i = 0; i < 8; i++) out[i] = scale * ((float)((entry >> 2 * i & 3) - 1) + delta);
 }

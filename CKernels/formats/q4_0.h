@@ -8,7 +8,9 @@ FORMAT void decode_q4_0(const void *restrict blocks, int64_t values, float scale
   const uint8_t *block = blocks;
   for (; values > 0; values -= 32, block += 18, out += 32) {
     float d = load_f16(block);
+    AS_VECTORS
     for (int i = 0; i < 16; i++) out[i] = d * (float)((block[2 + i] & 15) - 8);
+    AS_VECTORS
     for (int i = 0; i < 16; i++) out[16 + i] = d * (float)((block[2 + i] >> 4) - 8);
   }
 }

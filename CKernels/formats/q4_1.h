@@ -9,7 +9,9 @@ FORMAT void decode_q4_1(const void *restrict blocks, int64_t values, float scale
   const uint8_t *block = blocks;
   for (; values > 0; values -= 32, block += 20, out += 32) {
     float d = load_f16(block), m = load_f16(block + 2);
+    AS_VECTORS
     for (int i = 0; i < 16; i++) out[i] = d * (float)(block[4 + i] & 15) + m;
+    AS_VECTORS
     for (int i = 0; i < 16; i++) out[16 + i] = d * (float)(block[4 + i] >> 4) + m;
   }
 }
