@@ -26,6 +26,7 @@
 #include "tq1_0.h"
 #include "tq2_0.h"
 #include "mxfp4.h"
+#include "nvfp4.h"
 #include "f8_e4m3.h"
 #include "f8_e5m2.h"
 #include "int4.h"
@@ -58,6 +59,7 @@
   X(tq1_0, 256, 54, 34, NULL, false, 1)                  \
   X(tq2_0, 256, 66, 35, NULL, false, 1)                  \
   X(mxfp4, 32, 17, 39, NULL, false, 1)                   \
+  X(nvfp4, 64, 36, 40, NULL, false, 1)                   \
   X(f8_e4m3, 1, 1, -1, "F8_E4M3", true, 1)               \
   X(f8_e5m2, 1, 1, -1, "F8_E5M2", true, 1)               \
   X(int4, 2, 1, -1, NULL, true, 1)                       \
