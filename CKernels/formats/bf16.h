@@ -2,10 +2,10 @@
 #pragma once
 #include "bits.h"
 
-FORMAT void decode_bf16(const void *blocks, int64_t values, float scale, float zero, float *out) {
+FORMAT void decode_bf16(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   for (int64_t i = 0; i < values; i++) out[i] = load_bf16((const uint8_t *)blocks + 2 * i);
 }
 
-FORMAT void encode_bf16(const float *values, int64_t count, void *blocks) {
+FORMAT void encode_bf16(const float *restrict values, int64_t count, void *restrict blocks) {
   for (int64_t i = 0; i < count; i++) store_u16((uint8_t *)blocks + 2 * i, bf16_of_float(values[i]));
 }

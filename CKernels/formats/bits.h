@@ -5,10 +5,13 @@
 #include <string.h>
 
 #define FORMAT static inline __attribute__((unused))
+/// Before a loop over a block: keeps it a loop until it is vectorized; unrolled earlier it ends up in scalar pieces.
+#define AS_VECTORS _Pragma("clang loop unroll(disable)")
 
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 FORMAT void store_u16(void *p, uint16_t v) { memcpy(p, &v, 2); }
+FORMAT void store_u32(void *p, uint32_t v) { memcpy(p, &v, 4); }
 FORMAT float float_of_bits(uint32_t bits) { float v; memcpy(&v, &bits, 4); return v; }
 FORMAT uint32_t bits_of_float(float v) { uint32_t bits; memcpy(&bits, &v, 4); return bits; }
 
@@ -45,10 +48,10 @@ FORMAT uint16_t bf16_of_float(float v) {
 
 /// FP8 E4M3 without infinities: S.1111.111 is NaN.
 FORMAT float float_of_e4m3(uint8_t code) {
-  uint32_t sign = (uint32_t)(code & 0x80) << 24, exponent = code >> 3 & 15, mantissa = code & 7;
-  if (exponent == 15 && mantissa == 7) return float_of_bits(sign | 0x7fc00000);
-  if (exponent) return float_of_bits(sign | (exponent + 120) << 23 | mantissa << 20);
-  return float_of_bits(sign | bits_of_float((float)mantissa * 0x1p-9f));
+  uint32_t magnitude = code & 0x7f;
+  float normal = float_of_bits((magnitude << 20) + (120u << 23)), subnormal = (float)(int32_t)magnitude * 0x1p-9f;
+  uint32_t bits = magnitude < 8 ? bits_of_float(subnormal) : magnitude == 0x7f ? 0x7fc00000 : bits_of_float(normal);
+  return float_of_bits(bits | (uint32_t)(code & 0x80) << 24);
 }
 
 /// E8M0: a power of two from 2^-127 to 2^127; 255 is NaN.
@@ -56,3 +59,57 @@ FORMAT float float_of_e8m0(uint8_t code) {
   if (code == 255) return float_of_bits(0x7fc00000);
   return float_of_bits(code ? (uint32_t)code << 23 : 0x00400000);
 }
+
+/// Twice an FP4 E2M1 code's value: 0, 1, 2, 3, 4, 6, 8, 12 and, from code 8 on, their negatives.
+FORMAT int twice_e2m1(uint8_t code) {
+  int step = code & 7, v = step + (step > 4 ? step - 4 : 0) + (step > 6 ? 2 : 0);
+  return code & 8 ? -v : v;
+}
+
+/// An FP4 E2M1 code, whose code 8 is -0.
+FORMAT float float_of_e2m1(uint8_t code) {
+  return float_of_bits(bits_of_float(0.5f * (float)twice_e2m1(code & 7)) | (uint32_t)(code & 8) << 28);
+}
+
+/// The nearest E2M1 code, ties to the even one; beyond 6 the largest, NaN is 0.
+FORMAT uint8_t e2m1_of_float(float v) {
+  float a = fabsf(v);
+  int step = (a > 0.25f) + (a >= 0.75f) + (a > 1.25f) + (a >= 1.75f) + (a > 2.5f) + (a >= 3.5f) + (a > 5);
+  return (uint8_t)(step | (bits_of_float(v) >> 31 && a >= 0 ? 8 : 0));
+}
+
+/// E8M0 halved, the scale of codes that hold twice their value: finite for every code.
+FORMAT float half_of_e8m0(uint8_t code) { return float_of_bits(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
+
+/// Truncates to 0 ... top; NaN is 0.
+FORMAT int code_of_float(float v, int top) { return v > 0 ? v < (float)top ? (int)v : top : 0; }
+
+/// 1 / d, or 0 when d is 0.
+FORMAT float inverse_of(float d) { return d != 0 ? 1 / d : 0; }
+
+/// The value of largest magnitude (the first of equal ones), NaN aside.
+FORMAT float peak_of(const float *values, int count) {
+  float peak = 0;
+  for (int i = 0; i < count; i++) peak = fabsf(values[i]) > fabsf(peak) ? values[i] : peak;
+  return peak;
+}
+
+/// The smallest value, NaN aside.
+FORMAT float range_low(const float *values, int count) {
+  float low = values[0];
+  for (int i = 1; i < count; i++) low = fminf(low, values[i]);
+  return low;
+}
+
+/// The largest value, NaN aside.
+FORMAT float range_high(const float *values, int count) {
+  float high = values[0];
+  for (int i = 1; i < count; i++) high = fmaxf(high, values[i]);
+  return high;
+}
+
+/// 0, 1 or 2 for -1, 0 or 1, the nearest; a half rounds away from zero.
+FORMAT int ternary_of_float(float v) { return 1 + (v >= 0.5f) - (v <= -0.5f); }
+
+/// Limits the magnitude; NaN is 0.
+FORMAT float bounded(float v, float limit) { return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0; }

@@ -4,10 +4,64 @@
 #include "f32.h"
 #include "f16.h"
 #include "bf16.h"
+#include "q4_0.h"
+#include "q4_1.h"
+#include "q5_0.h"
+#include "q5_1.h"
 #include "q8_0.h"
+#include "q2_k.h"
+#include "q3_k.h"
+#include "q4_k.h"
+#include "q5_k.h"
+#include "q6_k.h"
+#include "iq2_xxs.h"
+#include "iq2_xs.h"
+#include "iq3_xxs.h"
+#include "iq1_s.h"
+#include "iq4_nl.h"
+#include "iq3_s.h"
+#include "iq2_s.h"
+#include "iq4_xs.h"
+#include "iq1_m.h"
+#include "tq1_0.h"
+#include "tq2_0.h"
+#include "mxfp4.h"
+#include "nvfp4.h"
+#include "f8_e4m3.h"
+#include "f8_e5m2.h"
+#include "int4.h"
+#include "nf4.h"
+#include "e2m1.h"
 
-#define MOE_FORMATS(X)                        \
-  X(f32, 1, 4, 0, "F32", false, 1)            \
-  X(f16, 1, 2, 1, "F16", false, 1)            \
-  X(bf16, 1, 2, 30, "BF16", false, 1)         \
-  X(q8_0, 32, 34, 8, NULL, false, 1)
+#define MOE_FORMATS(X)                                   \
+  X(f32, 1, 4, 0, "F32", false, 1)                       \
+  X(f16, 1, 2, 1, "F16", false, 1)                       \
+  X(bf16, 1, 2, 30, "BF16", false, 1)                    \
+  X(q4_0, 32, 18, 2, NULL, false, 1)                     \
+  X(q4_1, 32, 20, 3, NULL, false, 1)                     \
+  X(q5_0, 32, 22, 6, NULL, false, 1)                     \
+  X(q5_1, 32, 24, 7, NULL, false, 1)                     \
+  X(q8_0, 32, 34, 8, NULL, false, 1)                     \
+  X(q2_k, 256, 84, 10, NULL, false, 0)                   \
+  X(q3_k, 256, 110, 11, NULL, false, 0)                  \
+  X(q4_k, 256, 144, 12, NULL, false, 1)                  \
+  X(q5_k, 256, 176, 13, NULL, false, 1)                  \
+  X(q6_k, 256, 210, 14, NULL, false, 1)                  \
+  X(iq2_xxs, 256, 66, 16, NULL, false, 0)                \
+  X(iq2_xs, 256, 74, 17, NULL, false, 0)                 \
+  X(iq3_xxs, 256, 98, 18, NULL, false, 0)                \
+  X(iq1_s, 256, 50, 19, NULL, false, 0)                  \
+  X(iq4_nl, 32, 18, 20, NULL, false, 1)                  \
+  X(iq3_s, 256, 110, 21, NULL, false, 0)                 \
+  X(iq2_s, 256, 82, 22, NULL, false, 0)                  \
+  X(iq4_xs, 256, 136, 23, NULL, false, 0)                \
+  X(iq1_m, 256, 56, 29, NULL, false, 0)                  \
+  X(tq1_0, 256, 54, 34, NULL, false, 1)                  \
+  X(tq2_0, 256, 66, 35, NULL, false, 1)                  \
+  X(mxfp4, 32, 17, 39, NULL, false, 1)                   \
+  X(nvfp4, 64, 36, 40, NULL, false, 1)                   \
+  X(f8_e4m3, 1, 1, -1, "F8_E4M3", true, 1)               \
+  X(f8_e5m2, 1, 1, -1, "F8_E5M2", true, 1)               \
+  X(int4, 2, 1, -1, NULL, true, 1)                       \
+  X(nf4, 2, 1, -1, NULL, true, 1)                        \
+  X(e2m1, 2, 1, -1, NULL, true, 1)

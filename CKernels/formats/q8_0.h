@@ -1,8 +1,10 @@
-// q8_0: 32 values a block: f16 scale d, then 32 signed bytes q; value = q * d.
+// q8_0: 32 signed bytes and their scale; value = d * q.
+//
+// Block of 34 bytes: f16 d, then 32 int8 q in order.
 #pragma once
 #include "bits.h"
 
-FORMAT void decode_q8_0(const void *blocks, int64_t values, float scale, float zero, float *out) {
+FORMAT void decode_q8_0(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   const uint8_t *block = blocks;
   for (; values > 0; values -= 32, block += 34, out += 32) {
     float d = load_f16(block);
@@ -10,13 +12,15 @@ FORMAT void decode_q8_0(const void *blocks, int64_t values, float scale, float z
   }
 }
 
-FORMAT void encode_q8_0(const float *values, int64_t count, void *blocks) {
+FORMAT void encode_q8_0(const float *restrict values, int64_t count, void *restrict blocks) {
   uint8_t *block = blocks;
   for (; count > 0; count -= 32, block += 34, values += 32) {
-    float largest = 0;
-    for (int i = 0; i < 32; i++) largest = fmaxf(largest, fabsf(values[i]));
-    float d = largest / 127, inverse = d ? 1 / d : 0;
+    float d = fabsf(peak_of(values, 32)) / 127, inverse = inverse_of(d);
     store_u16(block, f16_of_float(d));
-    for (int i = 0; i < 32; i++) block[2 + i] = (uint8_t)(int8_t)roundf(values[i] * inverse);
+    for (int i = 0; i < 32; i++) {
+      float v = values[i] * inverse;
+      int q = code_of_float(roundf(fabsf(v)), 127);
+      block[2 + i] = (uint8_t)(v < 0 ? -q : q);
+    }
   }
 }

@@ -1,0 +1,89 @@
+// What q4_k and q5_k share: 8 groups of 32 codes with 6-bit scales and minima, and the search for these.
+//
+// The 12 bytes p of scales s and minima m: for g < 4, s[g] is the low six bits of p[g] and m[g] those of p[4 + g]; for the
+// other groups, with h = g - 4, the low four bits of s[g] and m[g] are the low and high nibble of p[8 + h], and their high
+// two are the top two bits of p[h] and p[4 + h].
+#pragma once
+#include "bits.h"
+
+FORMAT int group_scale(const uint8_t *p, int g) { return g < 4 ? p[g] & 63 : (p[4 + g] & 15) | (p[g - 4] >> 6) << 4; }
+FORMAT int group_minimum(const uint8_t *p, int g) { return g < 4 ? p[4 + g] & 63 : p[4 + g] >> 4 | (p[g] >> 6) << 4; }
+
+FORMAT void put_group(uint8_t *p, int g, int s, int m) {
+  if (g < 4) {
+    p[g] = (uint8_t)(p[g] | s);
+    p[4 + g] = (uint8_t)(p[4 + g] | m);
+  } else {
+    p[4 + g] = (uint8_t)((s & 15) | (m & 15) << 4);
+    p[g - 4] = (uint8_t)(p[g - 4] | (s >> 4) << 6);
+    p[g] = (uint8_t)(p[g] | (m >> 4) << 6);
+  }
+}
+
+/// Codes of 32 values for value = scale * q - minimum; the squared error, summed in eight lanes.
+FORMAT float affine_codes(const float *x, float scale, float minimum, int top, uint8_t *q) {
+#pragma STDC FP_CONTRACT OFF
+  float inverse = inverse_of(scale), lanes[8] = {0};
+  for (int i = 0; i < 32; i += 8)
+    for (int j = 0; j < 8; j++) {
+      float v = (x[i + j] + minimum) * inverse + 0.5f;
+      v = v > 0 ? v < (float)top ? v : (float)top : 0;
+      int code = (int)v;
+      float error = scale * (float)code - minimum - x[i + j];
+      q[i + j] = (uint8_t)code;
+      lanes[j] += error * error;
+    }
+  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+/// The scale and minimum of least squared error over several step widths, each improved by least squares at its codes.
+FORMAT void fit_affine(const float *x, int top, float *scale, float *minimum) {
+#pragma STDC FP_CONTRACT OFF
+  float low = fminf(range_low(x, 32), 0), width = range_high(x, 32) - low, best = INFINITY;
+  *scale = 0, *minimum = -low;
+  for (int trial = 0; trial < 20 && width > 0; trial++) {
+    float s = width / ((float)top + 0.15f * (float)(trial - 4)), m = -low;
+    uint8_t q[32];
+    for (int round = 0; round < 3; round++) {
+      float error = affine_codes(x, s, m, top, q);
+      if (error < best) best = error, *scale = s, *minimum = m;
+      float sum = 0, product = 0;
+      int codes = 0, squares = 0;
+      for (int i = 0; i < 32; i++) {
+        sum += x[i], product += x[i] * (float)q[i];
+        codes += q[i], squares += q[i] * q[i];
+      }
+      float determinant = (float)(32 * squares - codes * codes);
+      if (determinant <= 0) break;
+      s = (32 * product - (float)codes * sum) / determinant;
+      m = ((float)codes * product - (float)squares * sum) / determinant;
+      if (m < 0) m = 0, s = product / (float)squares;
+      if (!(s > 0)) break;
+    }
+  }
+}
+
+/// Scales of 256 values: f16 d and dmin at `head`, 12 bytes after them, and the codes. NaN counts as 0; magnitudes beyond
+/// 2e6, which the format cannot hold, are cut off.
+FORMAT void encode_affine_groups(const float *values, int top, uint8_t *head, uint8_t *q) {
+#pragma STDC FP_CONTRACT OFF
+  float x[256], scales[8], minima[8];
+  for (int i = 0; i < 256; i++) x[i] = bounded(values[i], 2e6f);
+  for (int g = 0; g < 8; g++) fit_affine(x + 32 * g, top, &scales[g], &minima[g]);
+  store_u16(head, f16_of_float(range_high(scales, 8) / 63));
+  store_u16(head + 2, f16_of_float(range_high(minima, 8) / 63));
+  memset(head + 4, 0, 12);
+  float d = load_f16(head), dmin = load_f16(head + 2), d_inverse = inverse_of(d), dmin_inverse = inverse_of(dmin);
+  for (int g = 0; g < 8; g++) {
+    int s = code_of_float(scales[g] * d_inverse + 0.5f, 63), m = code_of_float(minima[g] * dmin_inverse + 0.5f, 63);
+    float best = INFINITY;
+    int best_s = s, best_m = m;
+    for (int near_s = s > 0 ? s - 1 : 0; near_s <= s + 1 && near_s < 64; near_s++)
+      for (int near_m = m > 1 ? m - 2 : 0; near_m <= m + 2 && near_m < 64; near_m++) {
+        float error = affine_codes(x + 32 * g, d * (float)near_s, dmin * (float)near_m, top, q + 32 * g);
+        if (error < best) best = error, best_s = near_s, best_m = near_m;
+      }
+    put_group(head + 4, g, best_s, best_m);
+    affine_codes(x + 32 * g, d * (float)best_s, dmin * (float)best_m, top, q + 32 * g);
+  }
+}
