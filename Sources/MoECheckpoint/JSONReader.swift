@@ -193,16 +193,14 @@ struct JSONReader {
 
   /// The next value, which must be a whole number of zero or more without fraction or exponent.
   mutating func size() throws(CheckpointError) -> CheckedSize {
-    _ = peek()
+    // A tree where a number is due is not built.
+    guard let next = peek(), (0x30...0x39).contains(next) else { throw wrong("a whole number of zero or more") }
     let start = position
     let value = try value()
     if case .integer(let integer) = value, let size = CheckedSize(integer) { return size }
-    if case .number = value {
-      throw .invalid(
-        file: file, item: item, offset: base + start, expected: "a whole number below 2^63",
-        found: String(decoding: bytes[start..<position], as: UTF8.self))
-    }
-    throw wrong("a whole number of zero or more", at: start)
+    throw .invalid(
+      file: file, item: item, offset: base + start, expected: "a whole number below 2^63",
+      found: String(decoding: bytes[start..<position], as: UTF8.self))
   }
 
   // MARK: Strings
