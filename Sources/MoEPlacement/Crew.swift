@@ -1,0 +1,287 @@
+// The threads of a worker pool and the protocol by which they share the tasks of a call.
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+import Synchronization
+
+/// What is being shared out. Written by the caller before tasks are offered, read only by a worker that holds a task.
+private struct Job {
+  var tasks: Int
+  var work: UnsafeRawPointer
+  var type: any ParallelWork.Type
+}
+
+/// A worker takes a task by lowering `remaining` from n to n - 1: it then holds task `tasks - n`. Taking one is also the proof that
+/// the call is not over, because `unfinished` reaches 0, and the caller returns, only after every holder has reported. So a late
+/// worker can never touch a finished call, and the caller waits for tasks, never for threads.
+final class Crew: Sendable {
+  let threads: Int
+  private let spinNanoseconds: UInt64
+  private let remaining = Atomic<Int>(0)
+  private let unfinished = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let callerSleeps = Atomic<Bool>(false)
+  private let dismissed = Atomic<Bool>(false)
+  nonisolated(unsafe) private let job: UnsafeMutablePointer<Job>
+  private let signals = Signals()
+  /// Whether the workers were started; guarded by `signals.callers`.
+  private let started = Atomic<Bool>(false)
+  nonisolated(unsafe) private let seats: UnsafeMutablePointer<Seat>
+  /// Thread-specific: worker + 1 while the thread is inside this crew's tasks.
+  private let workerKey: pthread_key_t
+
+  init(threads: Int, spinNanoseconds: UInt64) throws(PoolError) {
+    var key = pthread_key_t()
+    let status = pthread_key_create(&key, nil)
+    guard status == 0 else { throw .failed(call: "pthread_key_create", status: status) }
+    workerKey = key
+    self.threads = threads
+    self.spinNanoseconds = spinNanoseconds
+    job = .allocate(capacity: 1)
+    job.initialize(to: Job(tasks: 0, work: UnsafeRawPointer(job), type: NoWork.self))
+    seats = .allocate(capacity: threads)
+    for worker in 0..<threads { (seats + worker).initialize(to: Seat(worker: worker)) }
+    signals.prepare()
+  }
+
+  deinit {
+    job.deinitialize(count: 1).deallocate()
+    signals.free()
+    seats.deinitialize(count: threads).deallocate()
+    pthread_key_delete(workerKey)
+  }
+
+  /// The worker this thread is, inside a task of this crew.
+  var currentWorker: Int? {
+    pthread_getspecific(workerKey).map { Int(bitPattern: $0) - 1 }
+  }
+
+  private func setCurrentWorker(_ worker: Int?) {
+    pthread_setspecific(workerKey, worker.flatMap { UnsafeMutableRawPointer(bitPattern: $0 + 1) })
+  }
+
+  // MARK: The caller
+
+  /// Runs `body` on this thread as worker 0, after the callers that came before.
+  func asWorkerZero(_ body: () -> Void) {
+    pthread_mutex_lock(signals.callers)
+    setCurrentWorker(0)
+    withDefaultFloatingPoint(body)
+    setCurrentWorker(nil)
+    pthread_mutex_unlock(signals.callers)
+  }
+
+  /// Performs all tasks, this thread and the workers together.
+  func share<Work: ParallelWork>(tasks: Int, work: UnsafePointer<Work>) {
+    asWorkerZero {
+      startWorkers()
+      job.pointee = Job(tasks: tasks, work: UnsafeRawPointer(work), type: Work.self)
+      unfinished.store(tasks, ordering: .relaxed)
+      remaining.store(tasks, ordering: .sequentiallyConsistent)
+      wake(atMost: tasks - 1)
+      takeTasks(worker: 0)
+      waitForOthers()
+    }
+  }
+
+  private func wake(atMost limit: Int) {
+    let sleeping = sleepers.load(ordering: .sequentiallyConsistent)
+    guard sleeping > 0 else { return }
+    pthread_mutex_lock(signals.state)
+    if limit >= sleeping {
+      pthread_cond_broadcast(signals.tasksOffered)
+    } else {
+      for _ in 0..<limit { pthread_cond_signal(signals.tasksOffered) }
+    }
+    pthread_mutex_unlock(signals.state)
+  }
+
+  private func waitForOthers() {
+    if spin(until: { unfinished.load(ordering: .acquiring) == 0 }) { return }
+    pthread_mutex_lock(signals.state)
+    callerSleeps.store(true, ordering: .sequentiallyConsistent)
+    while unfinished.load(ordering: .sequentiallyConsistent) != 0 {
+      pthread_cond_wait(signals.allDone, signals.state)
+    }
+    callerSleeps.store(false, ordering: .relaxed)
+    pthread_mutex_unlock(signals.state)
+  }
+
+  // MARK: Every worker
+
+  private func takeTasks(worker: Int) {
+    var done = 0
+    var left = remaining.load(ordering: .relaxed)
+    while left > 0 {
+      let (taken, seen) = remaining.weakCompareExchange(expected: left, desired: left - 1, ordering: .acquiring)
+      guard taken else {
+        left = seen
+        continue
+      }
+      let job = job.pointee
+      job.type.perform(at: job.work, task: job.tasks - left, worker: worker)
+      done += 1
+      left = remaining.load(ordering: .relaxed)
+    }
+    guard done > 0, unfinished.subtract(done, ordering: .sequentiallyConsistent).newValue == 0 else { return }
+    if callerSleeps.load(ordering: .sequentiallyConsistent) {
+      pthread_mutex_lock(signals.state)
+      pthread_cond_signal(signals.allDone)
+      pthread_mutex_unlock(signals.state)
+    }
+  }
+
+  private var isCalled: Bool {
+    remaining.load(ordering: .sequentiallyConsistent) > 0 || dismissed.load(ordering: .sequentiallyConsistent)
+  }
+
+  /// The life of a thread: take tasks, wait for more, until dismissed.
+  fileprivate func work(worker: Int) {
+    setCurrentWorker(worker)
+    useDefaultFloatingPoint()
+    while !dismissed.load(ordering: .acquiring) {
+      takeTasks(worker: worker)
+      if spin(until: { isCalled }) { continue }
+      pthread_mutex_lock(signals.state)
+      sleepers.add(1, ordering: .sequentiallyConsistent)
+      while !isCalled { pthread_cond_wait(signals.tasksOffered, signals.state) }
+      sleepers.subtract(1, ordering: .relaxed)
+      pthread_mutex_unlock(signals.state)
+    }
+  }
+
+  private func spin(until condition: () -> Bool) -> Bool {
+    if condition() { return true }
+    guard spinNanoseconds > 0 else { return false }
+    let end = monotonicNanoseconds() + spinNanoseconds
+    repeat {
+      for _ in 0..<32 where condition() { return true }
+    } while monotonicNanoseconds() < end
+    return false
+  }
+
+  // MARK: Threads
+
+  /// Starts the workers at the first shared call. A thread the system refuses is done without: the others take its tasks.
+  private func startWorkers() {
+    guard !started.exchange(true, ordering: .relaxed) else { return }
+    // Signals of the process are the application's business: the workers block them all.
+    var all = sigset_t()
+    var previous = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_BLOCK, &all, &previous)
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, 4 << 20)
+    for worker in 1..<threads {
+      seats[worker].crew = Unmanaged.passUnretained(self)
+      seats[worker].running = startThread(&seats[worker].thread, &attributes, seats + worker)
+    }
+    pthread_attr_destroy(&attributes)
+    pthread_sigmask(SIG_SETMASK, &previous, nil)
+  }
+
+  /// Ends the threads; with `joining` false (a forked child) there are none to wait for.
+  func dismiss(joining: Bool) {
+    guard joining, started.load(ordering: .acquiring) else { return }
+    dismissed.store(true, ordering: .sequentiallyConsistent)
+    pthread_mutex_lock(signals.state)
+    pthread_cond_broadcast(signals.tasksOffered)
+    pthread_mutex_unlock(signals.state)
+    for worker in 1..<threads where seats[worker].running { join(seats[worker].thread) }
+  }
+
+  /// In a forked child: no threads, fresh locks.
+  func renew() {
+    remaining.store(0, ordering: .relaxed)
+    unfinished.store(0, ordering: .relaxed)
+    sleepers.store(0, ordering: .relaxed)
+    callerSleeps.store(false, ordering: .relaxed)
+    for worker in 0..<threads { seats[worker].running = false }
+    started.store(false, ordering: .relaxed)
+    signals.prepare()
+  }
+}
+
+/// The locks and conditions of a crew, at addresses that never change.
+private struct Signals: @unchecked Sendable {
+  /// Held by the caller whose turn it is.
+  let callers = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  /// Held around every sleep and every wake.
+  let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  let tasksOffered = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  let allDone = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  /// Makes all four new, whatever they were.
+  func prepare() {
+    for mutex in [callers, state] {
+      mutex.initialize(to: pthread_mutex_t())
+      pthread_mutex_init(mutex, nil)
+    }
+    for condition in [tasksOffered, allDone] {
+      condition.initialize(to: pthread_cond_t())
+      pthread_cond_init(condition, nil)
+    }
+  }
+
+  /// Frees the memory. Nothing is destroyed first: in a forked child that could wait for threads that no longer exist.
+  func free() {
+    for condition in [tasksOffered, allDone] { condition.deallocate() }
+    for mutex in [callers, state] { mutex.deallocate() }
+  }
+}
+
+/// One worker's thread. Refers to the crew without owning it: the crew joins its threads before it goes.
+private struct Seat {
+  var worker: Int
+  var crew: Unmanaged<Crew>?
+  var running = false
+  #if canImport(Darwin)
+  var thread: pthread_t?
+  #else
+  var thread = pthread_t()
+  #endif
+
+  init(worker: Int) { self.worker = worker }
+}
+
+private func begin(_ seat: UnsafeMutableRawPointer) {
+  let seat = seat.assumingMemoryBound(to: Seat.self)
+  let worker = seat.pointee.worker
+  guard let crew = seat.pointee.crew else { return }
+  crew._withUnsafeGuaranteedRef { $0.work(worker: worker) }
+}
+
+#if canImport(Darwin)
+private typealias Thread = pthread_t?
+private func startThread(
+  _ thread: UnsafeMutablePointer<Thread>, _ attributes: UnsafePointer<pthread_attr_t>, _ seat: UnsafeMutablePointer<Seat>
+) -> Bool {
+  pthread_create(thread, attributes, { begin($0); return nil }, seat) == 0
+}
+private func join(_ thread: Thread) { if let thread { pthread_join(thread, nil) } }
+#else
+private typealias Thread = pthread_t
+private func startThread(
+  _ thread: UnsafeMutablePointer<Thread>, _ attributes: UnsafePointer<pthread_attr_t>, _ seat: UnsafeMutablePointer<Seat>
+) -> Bool {
+  pthread_create(thread, attributes, { if let seat = $0 { begin(seat) }; return nil }, seat) == 0
+}
+private func join(_ thread: Thread) { pthread_join(thread, nil) }
+#endif
+
+private struct NoWork: ParallelWork {
+  func perform(task: Int, worker: Int) {}
+}
+
+extension ParallelWork {
+  /// `perform` through a pointer to the caller's value; the type travels as a metatype, so nothing is boxed.
+  fileprivate static func perform(at work: UnsafeRawPointer, task: Int, worker: Int) {
+    work.assumingMemoryBound(to: Self.self).pointee.perform(task: task, worker: worker)
+  }
+}

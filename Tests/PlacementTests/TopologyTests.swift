@@ -1,0 +1,72 @@
+// Topologies of described machines, of broken descriptions and of this machine.
+
+import MoEPlacement
+import Testing
+
+@Suite struct TopologyTests {
+  #if Hwloc
+  struct Shape: Sendable {
+    var text: String
+    var packages, nodes, cores, units: Int
+  }
+
+  @Test(arguments: [
+    Shape(text: "pack:1 core:2 pu:1", packages: 1, nodes: 1, cores: 2, units: 2),
+    Shape(text: "pack:2 numa:2 core:4 pu:2", packages: 2, nodes: 4, cores: 16, units: 32),
+    Shape(text: "pack:2 [numa(memory=64GB)] l3:1 core:8 pu:1", packages: 2, nodes: 2, cores: 16, units: 16),
+    Shape(text: "pack:2 group:2 [numa] core:4 pu:1", packages: 2, nodes: 4, cores: 16, units: 16),
+    Shape(text: "pu:3", packages: 1, nodes: 1, cores: 3, units: 3),
+  ])
+  func synthetic(_ shape: Shape) throws {
+    let topology = try Topology(synthetic: shape.text)
+    #expect(topology.packages.count == shape.packages)
+    #expect(topology.nodes.count == shape.nodes)
+    #expect(topology.cores.count == shape.cores)
+    #expect(topology.processingUnits == Array(0..<shape.units))
+    #expect(topology.usableThreads == shape.units)
+    #expect(topology.nodes.flatMap(\.cores).sorted() == Array(0..<shape.cores))
+    #expect(topology.nodes.flatMap(\.processingUnits).sorted() == topology.processingUnits)
+    for (index, core) in topology.cores.enumerated() {
+      #expect(topology.nodes[core.node].cores.contains(index))
+      #expect(core.processingUnits.count == shape.units / shape.cores)
+    }
+    #expect(topology.notes.isEmpty)
+  }
+
+  @Test func memoryAndCaches() throws {
+    let topology = try Topology(synthetic: "pack:2 [numa(memory=64GB)] l3:1(size=32MB) l2:2(size=1MB) core:4 pu:2")
+    #expect(topology.nodes.map(\.memoryBytes) == [64_000_000_000, 64_000_000_000] || topology.nodes.map(\.memoryBytes) == [64 << 30, 64 << 30])
+    #expect(topology.caches.filter { $0.level == 3 }.map(\.processingUnits.count) == [16, 16])
+    #expect(topology.caches.filter { $0.level == 2 }.count == 4)
+    #expect(topology.nodes[1].cpuset == "16-31")
+    #expect(topology.summary.contains { $0.contains("2 NUMA nodes, 16 cores, 32 hardware threads") })
+  }
+
+  @Test(arguments: ["", "nonsense", "pack:", "pack:2 core:0", "pack:2 core:-3 pu:1", "pack:1 core:2 pu:1 core:2", "pack:1\0pu:1"])
+  func malformed(_ text: String) {
+    #expect(throws: TopologyError.malformed(synthetic: text)) { try Topology(synthetic: text) }
+  }
+
+  @Test func missingFile() {
+    #expect(throws: TopologyError.unreadable(xmlPath: "/nonexistent.xml")) { try Topology(xmlPath: "/nonexistent.xml") }
+  }
+  #endif
+
+  @Test func thisMachine() {
+    let topology = Topology.current()
+    #expect(topology.source == .machine)
+    #expect(!topology.nodes.isEmpty)
+    #expect(!topology.cores.isEmpty)
+    #expect(topology.memoryBytes > 0)
+    #expect(1...topology.processingUnits.count ~= topology.usableThreads)
+    #expect(!topology.summary.isEmpty)
+  }
+
+  @Test func withoutHwloc() {
+    let topology = Topology.fallback(note: "for the test")
+    #expect(topology.nodes.count == 1)
+    #expect(topology.cores.count == topology.processingUnits.count)
+    #expect(topology.nodes[0].memoryBytes > 0)
+    #expect(topology.notes == ["for the test"])
+  }
+}
