@@ -2,6 +2,7 @@
 
 internal import MoECheckpoint
 internal import MoEExperts
+internal import MoERouting
 internal import MoETensors
 
 /// Reads the experts of one block.
@@ -32,7 +33,7 @@ struct ExpertReader {
   /// What reads one expert; tensors common to all are checked here, once.
   private func readerOfOne() throws(MoEError) -> (Int) throws(MoEError) -> Expert {
     switch layout {
-    case .split: return { (expert) throws(MoEError) in try split(expert) }
+    case .split: return { (expert: Int) throws(MoEError) -> Expert in try split(expert) }
     case .stacked: return try stacked()
     case .flat: return try flat()
     case .embedding: return try embedding()
@@ -72,7 +73,7 @@ struct ExpertReader {
     let gate = names.experts["gate"] == nil ? nil : try stack("gate", intermediate, hidden)
     let up = try stack("up", intermediate, hidden), down = try stack("down", hidden, intermediate)
     let gateBias = try biases("gate", intermediate), upBias = try biases("up", intermediate), downBias = try biases("down", hidden)
-    return { (expert) throws(MoEError) in
+    return { (expert: Int) throws(MoEError) -> Expert in
       try MoEError.shaping { () throws(ShapeError) in
         let gateMatrix: PackedMatrix? = if let gate { try PackedMatrix(rowsOf: gate, .init(first: expert * intermediate, count: intermediate)) } else { nil }
         return Expert(
@@ -88,7 +89,7 @@ struct ExpertReader {
     let shape = [experts * intermediate, hidden]
     let gate = try tensor(names.experts["gate"] ?? "", shape), up = try tensor(names.experts["up"] ?? "", shape)
     let down = try tensor(names.experts["down"] ?? "", shape)
-    return { (expert) throws(MoEError) in
+    return { (expert: Int) throws(MoEError) -> Expert in
       try MoEError.shaping { () throws(ShapeError) in
         Expert(
           gate: try PackedMatrix(rowsOf: gate, .init(first: expert * intermediate, count: intermediate)),
@@ -101,7 +102,7 @@ struct ExpertReader {
   private func embedding() throws(MoEError) -> (Int) throws(MoEError) -> Expert {
     let shape = [configuration.router.experts, hidden]
     let up = try tensor(names.experts["down_embed"] ?? "", shape), down = try tensor(names.experts["up_embed"] ?? "", shape)
-    return { (expert) throws(MoEError) in
+    return { (expert: Int) throws(MoEError) -> Expert in
       try MoEError.shaping { () throws(ShapeError) in
         Expert(
           gate: nil, up: try PackedMatrix(rowsOf: up, .init(first: expert, count: 1)),
@@ -121,7 +122,7 @@ struct ExpertReader {
     case .interleaved:
       (gateSlice, upSlice) = (.init(count: intermediate, step: 2), .init(first: 1, count: intermediate, step: 2))
     }
-    func biases(of expert: Int, _ slice: PackedMatrix.Slice) -> [Float]? {
+    func gateUpBias(of expert: Int, _ slice: PackedMatrix.Slice) -> [Float]? {
       bias.map { bias in (0..<slice.count).map { bias[expert * 2 * intermediate + slice.first + $0 * slice.step] } }
     }
     func shifted(_ slice: PackedMatrix.Slice, _ rows: Int) -> PackedMatrix.Slice {
@@ -136,7 +137,7 @@ struct ExpertReader {
       let scales = try tensor("\(gateUp)_scales", [experts, 2 * intermediate, hidden / 32])
       let downBlocks = try tensor("\(down)_blocks", [experts, hidden, intermediate / 32, 16])
       let downScales = try tensor("\(down)_scales", [experts, hidden, intermediate / 32])
-      matrices = { (expert) throws(ShapeError) in
+      matrices = { (expert: Int) throws(ShapeError) in
         (
           try PackedMatrix(mxfp4: blocks, scales: scales, shifted(gateSlice, expert * 2 * intermediate)),
           try PackedMatrix(mxfp4: blocks, scales: scales, shifted(upSlice, expert * 2 * intermediate)),
@@ -146,7 +147,7 @@ struct ExpertReader {
     } else if orientation == .outputMajor {
       let both = try tensor(gateUp, [experts, 2 * intermediate, hidden]), out = try tensor(down, [experts, hidden, intermediate])
       try refuseBareFloat8(both, out)
-      matrices = { (expert) throws(ShapeError) in
+      matrices = { (expert: Int) throws(ShapeError) in
         (
           try PackedMatrix(rowsOf: both, shifted(gateSlice, expert * 2 * intermediate)),
           try PackedMatrix(rowsOf: both, shifted(upSlice, expert * 2 * intermediate)),
@@ -155,7 +156,7 @@ struct ExpertReader {
       }
     } else {
       let both = try tensor(gateUp, [experts, hidden, 2 * intermediate]), out = try tensor(down, [experts, intermediate, hidden])
-      matrices = { (expert) throws(ShapeError) in
+      matrices = { (expert: Int) throws(ShapeError) in
         (
           try PackedMatrix(columnsOf: both, matrix: expert, inputs: hidden, gateSlice),
           try PackedMatrix(columnsOf: both, matrix: expert, inputs: hidden, upSlice),
@@ -163,10 +164,10 @@ struct ExpertReader {
         )
       }
     }
-    return { (expert) throws(MoEError) in
-      let (gate, up, down) = try MoEError.shaping { () throws(ShapeError) in try matrices(expert) }
+    return { (expert) throws(MoEError) -> Expert in
+      let parts = try MoEError.shaping { () throws(ShapeError) in try matrices(expert) }
       return Expert(
-        gate: gate, up: up, down: down, gateBias: biases(of: expert, gateSlice), upBias: biases(of: expert, upSlice),
+        gate: parts.gate, up: parts.up, down: parts.down, gateBias: gateUpBias(of: expert, gateSlice), upBias: gateUpBias(of: expert, upSlice),
         downBias: downBias?.row(expert, of: hidden))
     }
   }

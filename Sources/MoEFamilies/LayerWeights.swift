@@ -50,11 +50,8 @@ extension MoEModel {
     _ configuration: MoEConfiguration, _ names: LayerNames, _ reader: LinearReader, _ kernels: KernelTable
   ) throws(MoEError) -> Router {
     let scores = configuration.router.scores
-    let view = try reader.required(names.routerWeight)
-    guard view.shape == [scores, configuration.hidden] else {
-      throw .shape(ShapeError(tensor: view.name, reason: "expected [\(scores), \(configuration.hidden)], found \(view.shape)"))
-    }
-    let weight = try MoEError.shaping { () throws(ShapeError) in try view.floats() }
+    let matrix = try reader.linear(String(names.routerWeight.dropLast(".weight".count)), rows: scores, columns: configuration.hidden)
+    let weight = matrix.decoded()
     let bias: [Float]? = if let name = names.routerBias { try reader.floats(name, count: scores) } else { nil }
     let choiceBias: [Float]? = if let name = names.choiceBias { try reader.floats(name, count: scores) } else { nil }
     return try MoEError.routing { () throws(RoutingError) in

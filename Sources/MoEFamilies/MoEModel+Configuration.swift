@@ -1,8 +1,8 @@
 // From a family's keys to the typed configuration of one block.
 
 internal import MoECheckpoint
-public import MoEExperts
-public import MoERouting
+internal import MoEExperts
+internal import MoERouting
 
 extension MoEModel {
   /// What the block computes.

@@ -32,7 +32,7 @@ public struct MoEModel: Sendable {
     self.checkpoint = checkpoint
     switch checkpoint.metadata {
     case .config(let config):
-      let nested = ["text_config", "language_config", "llm_config", "thinker_config"].lazy.compactMap { config[$0] }.first { $0.object != nil }
+      let nested = ["text_config", "language_config", "llm_config", "thinker_config"].compactMap { config[$0] as JSON? }.first { $0.object != nil }
       let inner = nested?["text_config"] ?? nested
       let candidates = [inner, config].compactMap { $0 }
       let names = candidates.compactMap { $0["model_type"]?.string }

@@ -55,7 +55,6 @@ extension CPUBackend: GroupedGEMMBackend {
   package func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows) {
     let gathers = bank.weightOnInput || bank.experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil }
     let scratch = StageScratch(workers: pool.threads, columns: bank.hidden, gathers: gathers)
-    let activation = bank.activation.borrowed
     forEachPanel(plan, rows: bank.intermediate) { expert, panel, tile, worker in
       let scratch = scratch[worker], weights = bank.experts[expert], width = panel.count
       let factors = bank.weightOnInput ? plan.weights : nil
@@ -74,10 +73,9 @@ extension CPUBackend: GroupedGEMMBackend {
       product(weights.up, weights.upBias, scratch.second)
       if let gate = weights.gate { product(gate, weights.gateBias, scratch.first) }
       for index in 0..<tile.count {
-        let up = scratch.second + index * width
-        kernels.row.pointee.activate(
-          activation, weights.gate == nil ? nil : UnsafePointer(scratch.first + index * width), up, Int64(width),
-          activated.row(tile.lowerBound + index) + panel.lowerBound)
+        kernels.activate(
+          bank.activation, gate: weights.gate == nil ? nil : scratch.first + index * width, up: scratch.second + index * width, width,
+          into: activated.row(tile.lowerBound + index) + panel.lowerBound)
       }
     }
   }
@@ -184,5 +182,14 @@ extension PackedMatrix {
   package var segment: Int {
     let unit = max(16, format.blockValues)
     return ((columns + 7) / 8 + unit - 1) / unit * unit
+  }
+}
+
+extension KernelTable {
+  /// The nonlinearity of one row; gate nil for ungated experts.
+  func activate(
+    _ activation: ExpertActivation, gate: UnsafePointer<Float>?, up: UnsafePointer<Float>, _ count: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    row.pointee.activate(activation.borrowed, gate, up, Int64(count), out)
   }
 }

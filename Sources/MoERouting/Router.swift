@@ -76,3 +76,13 @@ public struct Router: Sendable {
     try route(logits: logits(rows), sequenceLengths: sequenceLengths)
   }
 }
+
+extension Router {
+  /// sigmoid(gate . row), with the exact arithmetic of scores: the gate of a shared expert.
+  package func sigmoid(of row: UnsafePointer<Float>, _ gate: [Float]) -> Float {
+    var logit: Float = 0, score: Float = 0
+    kernels.row.pointee.router_logits(row, gate, nil, 1, Int64(gate.count), &logit)
+    kernels.row.pointee.router_scores(MOE_SCORE_SIGMOID, &logit, 1, &score)
+    return score
+  }
+}

@@ -107,3 +107,15 @@ public enum FormatError: Error, Equatable, CustomStringConvertible {
     }
   }
 }
+
+extension WeightFormat {
+  /// Widens `count` values; the memory is the caller's care.
+  package func widen(_ bytes: UnsafeRawPointer, count: Int, into out: UnsafeMutablePointer<Float>) {
+    row.pointee.decode(bytes, Int64(count), 1, 0, out)
+  }
+
+  /// Rounds `count` values; the memory is the caller's care.
+  package func round(_ values: UnsafePointer<Float>, count: Int, into bytes: UnsafeMutableRawPointer) {
+    row.pointee.encode(values, Int64(count), bytes)
+  }
+}

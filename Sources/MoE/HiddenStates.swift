@@ -1,0 +1,23 @@
+// Hidden states as a caller without buffers of its own holds them.
+
+public import MoEFamilies
+
+/// Activations [tokens, hidden], f32, row-major.
+public struct HiddenStates: Sendable, Equatable {
+  public let tokens: Int
+  public let hidden: Int
+  public internal(set) var values: [Float]
+
+  /// - Throws: `MoEError.rows` when `values` is not tokens x hidden.
+  public init(_ values: [Float], tokens: Int, hidden: Int) throws(MoEError) {
+    guard tokens >= 0, hidden > 0, values.count == tokens.multipliedReportingOverflow(by: hidden).partialValue else {
+      throw .rows(expected: [tokens, hidden], found: [values.count])
+    }
+    self.tokens = tokens
+    self.hidden = hidden
+    self.values = values
+  }
+
+  /// The row of one token.
+  public subscript(token: Int) -> ArraySlice<Float> { values[token * hidden..<(token + 1) * hidden] }
+}

@@ -1,0 +1,35 @@
+// The machine a layer runs on: topology, threads, kernels, OpenCL devices.
+
+public import MoEFamilies
+public import MoEOpenCL
+public import MoEPlacement
+public import MoETensors
+
+/// Topology, worker threads and kernels; shared by all layers that run on it.
+public final class Machine: Sendable {
+  public let topology: Topology
+  public let pool: WorkerPool
+  public let kernels: KernelTable
+
+  /// - Parameters:
+  ///   - threads: worker threads, the caller included; nil for all that the affinity mask and the CPU quota allow.
+  ///   - kernels: kernels of one ISA; the best by default.
+  /// - Throws: `MoEError.machine` for a number of threads that no pool can have.
+  public init(topology: Topology, threads: Int? = nil, kernels: KernelTable = .best) throws(MoEError) {
+    self.topology = topology
+    self.kernels = kernels
+    do { pool = try WorkerPool(threads: threads ?? topology.usableThreads) } catch { throw .machine("\(error)") }
+  }
+
+  /// This machine, as hwloc sees it.
+  ///
+  /// - Throws: as the initialiser.
+  public static func current(threads: Int? = nil, kernels: KernelTable = .best) throws(MoEError) -> Machine {
+    try Machine(topology: .current(), threads: threads, kernels: kernels)
+  }
+
+  /// The OpenCL devices found through the ICD loader, and notes on platforms that failed.
+  ///
+  /// - Throws: `OpenCLError` when the loader itself fails.
+  public func openCLDevices() throws(OpenCLError) -> OpenCL.Discovery { try OpenCL.discover() }
+}

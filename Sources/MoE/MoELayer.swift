@@ -1,0 +1,132 @@
+// The MoE feed-forward layer: hidden states in, hidden states out.
+
+public import MoECheckpoint
+public import MoEDispatch
+public import MoEExperts
+public import MoEFamilies
+internal import MoEGroupedGEMM
+public import MoERouting
+public import MoETensors
+
+/// One MoE layer of a checkpoint, its experts packed, ready to run.
+///
+/// A layer is immutable and may be called from several threads at once. On the CPU its results are the same bits for every number of
+/// threads, and those of a token the same in every batch, except where the router's definition looks at the batch (capacity, expert
+/// choice, product keys).
+public struct MoELayer: Sendable {
+  public let configuration: MoEConfiguration
+  public let weights: LayerWeights
+  let backend: any GroupedGEMMBackend
+
+  /// Where the experts are computed.
+  public enum Device: String, Sendable, CaseIterable {
+    case cpu
+    /// f32 through OpenBLAS; its bits depend on rows and threads.
+    case blas
+  }
+
+  /// Layer `layer` of a checkpoint.
+  ///
+  /// - Throws: `MoEError` naming the key, tensor or layer at fault.
+  public init(_ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu) throws(MoEError) {
+    let model = try MoEModel(checkpoint)
+    try self.init(model, block: try model.block(layer: layer), on: machine, device: device)
+  }
+
+  /// One block of a model.
+  ///
+  /// - Throws: `MoEError` naming the key or tensor at fault.
+  public init(_ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu) throws(MoEError) {
+    try self.init(
+      configuration: try model.configuration(of: block), weights: try model.weights(of: block, kernels: machine.kernels), on: machine,
+      device: device)
+  }
+
+  /// A layer from parts.
+  ///
+  /// - Throws: `MoEError.machine` when the device is not built in.
+  public init(configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu) throws(MoEError) {
+    self.configuration = configuration
+    self.weights = weights
+    switch device {
+    case .cpu: backend = CPUBackend(kernels: machine.kernels, pool: machine.pool)
+    case .blas:
+      guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
+        throw .machine("the package was built without the trait OpenBLAS")
+      }
+      backend = blas
+    }
+  }
+
+  /// Width of the rows in and out.
+  public var hidden: Int { configuration.hidden }
+
+  /// The layer's output for hidden states [tokens, hidden].
+  ///
+  /// - Throws: `MoEError.rows` for another width; `.routing` when the router's policy refuses a logit.
+  public func callAsFunction(_ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
+    var output = hiddenStates
+    try hiddenStates.values.withUnsafeBufferPointer { (input) throws(MoEError) in
+      try output.values.withUnsafeMutableBufferPointer { (out) throws(MoEError) in
+        guard hiddenStates.tokens > 0 else { return }
+        let count = hiddenStates.tokens, columns = hiddenStates.hidden
+        let (from, to) = try MoEError.shaping { () throws(ShapeError) in
+          (try RowView(input.baseAddress!, count: count, columns: columns), try MutableRowView(out.baseAddress!, count: count, columns: columns))
+        }
+        try forward(from, into: to)
+      }
+    }
+    return output
+  }
+
+  /// The layer's output for rows of the caller's memory, written to rows of the caller's memory; the two must not overlap.
+  ///
+  /// - Parameters:
+  ///   - routing: precomputed experts and weights; nil to run the router.
+  ///   - sequenceLengths: tokens of each sequence, for routers that count capacity by sequence; nil for one sequence.
+  /// - Returns: the experts and weights used.
+  /// - Throws: `MoEError.rows` for other shapes; `.routing` for assignments that do not fit.
+  @discardableResult
+  public func forward(
+    _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil
+  ) throws(MoEError) -> RouterOutput {
+    try check(input, output, routing)
+    let hidden = Activations(widening: input, by: backend)
+    let result = Activations(receiving: output)
+    let routing = try routing ?? route(hidden.rows, sequenceLengths: sequenceLengths)
+    let plan = DispatchPlan(routing, experts: weights.experts.count)
+    let expertInput = hidden.projected(by: weights.latentIn, backend)
+    let activated = Activations(plan.rows, weights.experts.intermediate)
+    backend.gateUp(weights.experts, plan, expertInput.rows, into: activated.rows)
+    let expertOutputs = Activations(plan.rows, weights.experts.hidden)
+    backend.down(weights.experts, plan, activated.rows, into: expertOutputs.rows)
+    let combined = weights.latentOut == nil ? result : Activations(input.count, weights.experts.hidden)
+    backend.combine(weights.experts, plan, expertOutputs.rows, hidden: expertInput.rows, into: combined.rows, adding: false)
+    if let latentOut = weights.latentOut { backend.project(latentOut, combined.rows, into: result.rows) }
+    if let shared = weights.shared { addShared(shared, hidden.rows, into: result.rows) }
+    if let bias = weights.outputBias { result.add(bias, backend) }
+    result.store(into: output, by: backend)
+    return routing
+  }
+
+  /// The shared expert: one bank of one, every token its row, the gate its coefficient.
+  private func addShared(_ shared: ExpertBank, _ hidden: FloatRows, into result: FloatRows) {
+    let plan = DispatchPlan(everyToken: sharedCoefficients(hidden))
+    let activated = Activations(plan.rows, shared.intermediate), outputs = Activations(plan.rows, shared.hidden)
+    backend.gateUp(shared, plan, hidden, into: activated.rows)
+    backend.down(shared, plan, activated.rows, into: outputs.rows)
+    backend.combine(shared, plan, outputs.rows, hidden: hidden, into: result, adding: true)
+  }
+
+  private func check(_ input: RowView, _ output: MutableRowView, _ routing: RouterOutput?) throws(MoEError) {
+    guard input.columns == hidden else { throw .rows(expected: [input.count, hidden], found: [input.count, input.columns]) }
+    guard output.columns == hidden, output.count == input.count else {
+      throw .rows(expected: [input.count, hidden], found: [output.count, output.columns])
+    }
+    guard let routing else { return }
+    guard routing.tokens == input.count, routing.experts == configuration.router.experts else {
+      throw .routing(
+        .shape("assignments of \(routing.tokens) tokens to \(routing.experts) experts for \(input.count) tokens and \(configuration.router.experts) experts"))
+    }
+  }
+}
