@@ -40,9 +40,8 @@ struct GGUFCursor {
       throw .limit(file: file, item: item, offset: start, limit: limit, found: number)
     }
     guard count.value <= left / bytesEach else {
-      throw .truncated(
-        file: file, item: item, offset: start, expected: number.multipliedReportingOverflow(by: UInt64(bytesEach)).partialValue,
-        found: left)
+      let needed = CheckedSize(bytesEach).flatMap(count.times)?.value ?? .max
+      throw .truncated(file: file, item: item, offset: start, expected: UInt64(needed), found: left)
     }
     return count.value
   }

@@ -45,6 +45,15 @@ struct GGUFSplit {
   /// "-00001-of-00003.gguf" for number 0 of 3.
   static func suffix(_ number: Int, of count: Int) -> String { "-\(digits(number + 1))-of-\(digits(count)).gguf" }
 
+  /// 0 for a name ending in "-00001-of-00003.gguf", nil for a name without such an ending.
+  static func number(inName name: String) -> Int? {
+    let parts = name.dropLast(5).split(separator: "-", omittingEmptySubsequences: false)
+    guard name.hasSuffix(".gguf"), parts.count >= 4, parts[parts.count - 2] == "of", let count = Int(parts[parts.count - 1]),
+      let number = Int(parts[parts.count - 3]), number >= 1, number <= count, name.hasSuffix(suffix(number - 1, of: count))
+    else { return nil }
+    return number - 1
+  }
+
   private static func digits(_ number: Int) -> String {
     let text = String(number)
     return String(repeating: "0", count: max(0, 5 - text.count)) + text
