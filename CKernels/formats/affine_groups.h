@@ -21,38 +21,43 @@ FORMAT void put_group(uint8_t *p, int g, int s, int m) {
 }
 
 /// Codes of 32 values for value = scale * q - minimum; the squared error, summed in eight lanes.
-FORMAT float affine_codes(const float *x, float scale, float minimum, int top, uint8_t *q) {
+FORMAT float affine_codes(const float *restrict x, float scale, float minimum, int top, uint8_t *restrict q) {
 #pragma STDC FP_CONTRACT OFF
-  float inverse = inverse_of(scale), lanes[8] = {0};
+  float inverse = inverse_of(scale), squares[32], lanes[8] = {0};
+  AS_VECTORS
+  for (int i = 0; i < 32; i++) {
+    float v = (x[i] + minimum) * inverse + 0.5f;
+    v = v > 0 ? v : 0;
+    int code = (int)(v < (float)top ? v : (float)top);
+    float error = scale * (float)code - minimum - x[i];
+    q[i] = (uint8_t)code;
+    squares[i] = error * error;
+  }
   for (int i = 0; i < 32; i += 8)
-    for (int j = 0; j < 8; j++) {
-      float v = (x[i + j] + minimum) * inverse + 0.5f;
-      v = v > 0 ? v < (float)top ? v : (float)top : 0;
-      int code = (int)v;
-      float error = scale * (float)code - minimum - x[i + j];
-      q[i + j] = (uint8_t)code;
-      lanes[j] += error * error;
-    }
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+    for (int j = 0; j < 8; j++) lanes[j] += squares[i + j];
+  return sum_of_lanes(lanes);
 }
 
 /// The scale and minimum of least squared error over several step widths, each improved by least squares at its codes.
 FORMAT void fit_affine(const float *x, int top, float *scale, float *minimum) {
 #pragma STDC FP_CONTRACT OFF
   float low = fminf(range_low(x, 32), 0), width = range_high(x, 32) - low, best = INFINITY;
+  float lanes[8] = {0};
+  for (int i = 0; i < 32; i++) lanes[i % 8] += x[i];
+  float sum = sum_of_lanes(lanes);
   *scale = 0, *minimum = -low;
-  for (int trial = 0; trial < 20 && width > 0; trial++) {
-    float s = width / ((float)top + 0.15f * (float)(trial - 4)), m = -low;
+  for (int trial = 0; trial < 12 && width > 0; trial++) {
+    float s = width / ((float)top + 0.25f * (float)(trial - 2)), m = -low;
     uint8_t q[32];
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 2; round++) {
       float error = affine_codes(x, s, m, top, q);
       if (error < best) best = error, *scale = s, *minimum = m;
-      float sum = 0, product = 0;
       int codes = 0, squares = 0;
-      for (int i = 0; i < 32; i++) {
-        sum += x[i], product += x[i] * (float)q[i];
-        codes += q[i], squares += q[i] * q[i];
-      }
+      for (int i = 0; i < 32; i++) codes += q[i], squares += q[i] * q[i];
+      float products[8] = {0};
+      for (int i = 0; i < 32; i += 8)
+        for (int j = 0; j < 8; j++) products[j] += x[i + j] * (float)q[i + j];
+      float product = sum_of_lanes(products);
       float determinant = (float)(32 * squares - codes * codes);
       if (determinant <= 0) break;
       s = (32 * product - (float)codes * sum) / determinant;
@@ -79,7 +84,7 @@ FORMAT void encode_affine_groups(const float *values, int top, uint8_t *head, ui
     float best = INFINITY;
     int best_s = s, best_m = m;
     for (int near_s = s > 0 ? s - 1 : 0; near_s <= s + 1 && near_s < 64; near_s++)
-      for (int near_m = m > 1 ? m - 2 : 0; near_m <= m + 2 && near_m < 64; near_m++) {
+      for (int near_m = m > 0 ? m - 1 : 0; near_m <= m + 1 && near_m < 64; near_m++) {
         float error = affine_codes(x + 32 * g, d * (float)near_s, dmin * (float)near_m, top, q + 32 * g);
         if (error < best) best = error, best_s = near_s, best_m = near_m;
       }

@@ -113,3 +113,5 @@ FORMAT int ternary_of_float(float v) { return 1 + (v >= 0.5f) - (v <= -0.5f); }
 
 /// Limits the magnitude; NaN is 0.
 FORMAT float bounded(float v, float limit) { return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0; }
+
+FORMAT float sum_of_lanes(const float v[8]) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }

@@ -25,6 +25,7 @@ FORMAT int nearest_iq4(float v) {
 
 /// Tries peaks near both ends of the levels and keeps the scale of least squared error.
 FORMAT void encode_iq4_nl(const float *restrict values, int64_t count, void *restrict blocks) {
+#pragma STDC FP_CONTRACT OFF
   uint8_t *block = blocks;
   for (; count > 0; count -= 32, block += 18, values += 32) {
     float x[32];

@@ -21,35 +21,37 @@ FORMAT void decode_q6_k(const void *restrict blocks, int64_t values, float scale
 }
 
 /// Codes 0 ... 63 of 16 values for value = scale * (q - 32); the squared error, summed in eight lanes.
-FORMAT float q6_k_codes(const float *x, float scale, uint8_t *q) {
+FORMAT float q6_k_codes(const float *restrict x, float scale, uint8_t *restrict q) {
 #pragma STDC FP_CONTRACT OFF
-  float inverse = inverse_of(scale), lanes[8] = {0};
-  for (int i = 0; i < 16; i += 8)
-    for (int j = 0; j < 8; j++) {
-      float v = x[i + j] * inverse + 32.5f;
-      v = v > 0 ? v < 63 ? v : 63 : 0;
-      int code = (int)v;
-      float error = scale * (float)(code - 32) - x[i + j];
-      q[i + j] = (uint8_t)code;
-      lanes[j] += error * error;
-    }
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  float inverse = inverse_of(scale), squares[16], lanes[8];
+  AS_VECTORS
+  for (int i = 0; i < 16; i++) {
+    float v = x[i] * inverse + 32.5f;
+    v = v > 0 ? v : 0;
+    int code = (int)(v < 63 ? v : 63);
+    float error = scale * (float)(code - 32) - x[i];
+    q[i] = (uint8_t)code;
+    squares[i] = error * error;
+  }
+  for (int j = 0; j < 8; j++) lanes[j] = squares[j] + squares[8 + j];
+  return sum_of_lanes(lanes);
 }
 
 /// The scale of least squared error over several step widths, each improved by least squares at its codes.
 FORMAT float fit_q6_k(const float *x) {
 #pragma STDC FP_CONTRACT OFF
   float peak = peak_of(x, 16), best = INFINITY, scale = 0;
-  for (int trial = 0; trial < 20 && peak != 0; trial++) {
-    float s = -peak / (29.5f + 0.2f * (float)trial);
+  for (int trial = 0; trial < 12 && peak != 0; trial++) {
+    float s = -peak / (29.6f + 0.35f * (float)trial);
     uint8_t q[16];
     for (int round = 0; round < 2; round++) {
-      float error = q6_k_codes(x, s, q), product = 0;
+      float error = q6_k_codes(x, s, q), products[8] = {0};
       if (error < best) best = error, scale = s;
       int squares = 0;
-      for (int i = 0; i < 16; i++) product += x[i] * (float)(q[i] - 32), squares += (q[i] - 32) * (q[i] - 32);
+      for (int i = 0; i < 16; i++) squares += (q[i] - 32) * (q[i] - 32);
+      for (int j = 0; j < 8; j++) products[j] = x[j] * (float)(q[j] - 32) + x[8 + j] * (float)(q[8 + j] - 32);
       if (squares == 0) break;
-      s = product / (float)squares;
+      s = sum_of_lanes(products) / (float)squares;
     }
   }
   return scale;
