@@ -9,6 +9,11 @@ struct Activations {
   let rows: FloatRows
   private let owner: FloatMatrix?
 
+  private init(borrowing rows: FloatRows) {
+    self.rows = rows
+    owner = nil
+  }
+
   /// A new buffer [count, columns], not initialised.
   init(_ count: Int, _ columns: Int) {
     let matrix = FloatMatrix(count: count, columns: columns)
@@ -20,8 +25,7 @@ struct Activations {
   init(widening input: RowView, by backend: any GroupedGEMMBackend) {
     guard input.format != .f32 else {
       let base = UnsafeMutableRawPointer(mutating: input.base).assumingMemoryBound(to: Float.self)
-      rows = FloatRows(base: base, count: input.count, columns: input.columns, stride: input.stride)
-      owner = nil
+      self.init(borrowing: FloatRows(base: base, count: input.count, columns: input.columns, stride: input.stride))
       return
     }
     self.init(input.count, input.columns)
@@ -37,9 +41,8 @@ struct Activations {
       self.init(output.count, output.columns)
       return
     }
-    rows = FloatRows(
-      base: output.base.assumingMemoryBound(to: Float.self), count: output.count, columns: output.columns, stride: output.stride)
-    owner = nil
+    let base = output.base.assumingMemoryBound(to: Float.self)
+    self.init(borrowing: FloatRows(base: base, count: output.count, columns: output.columns, stride: output.stride))
   }
 
   /// These rows, or their projection when there is one.

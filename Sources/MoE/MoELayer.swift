@@ -1,8 +1,8 @@
 // The MoE feed-forward layer: hidden states in, hidden states out.
 
 public import MoECheckpoint
-public import MoEDispatch
-public import MoEExperts
+internal import MoEDispatch
+internal import MoEExperts
 public import MoEFamilies
 internal import MoEGroupedGEMM
 public import MoERouting
@@ -93,7 +93,7 @@ public struct MoELayer: Sendable {
     try check(input, output, routing)
     let hidden = Activations(widening: input, by: backend)
     let result = Activations(receiving: output)
-    let routing = try routing ?? route(hidden.rows, sequenceLengths: sequenceLengths)
+    let routing = if let routing { routing } else { try route(hidden.rows, sequenceLengths: sequenceLengths) }
     let plan = DispatchPlan(routing, experts: weights.experts.count)
     let expertInput = hidden.projected(by: weights.latentIn, backend)
     let activated = Activations(plan.rows, weights.experts.intermediate)

@@ -3,6 +3,7 @@
 internal import MoECheckpoint
 internal import MoEExperts
 internal import MoERouting
+internal import MoETensors
 
 extension MoEModel {
   /// What the block computes.
