@@ -130,3 +130,14 @@ public struct MoELayer: Sendable {
     }
   }
 }
+
+extension MoELayer {
+  /// The same layer with other weights of the same configuration: for taking parts out and comparing.
+  public func replacing(_ weights: LayerWeights) -> MoELayer { MoELayer(configuration: configuration, weights: weights, backend: backend) }
+
+  private init(configuration: MoEConfiguration, weights: LayerWeights, backend: any GroupedGEMMBackend) {
+    self.configuration = configuration
+    self.weights = weights
+    self.backend = backend
+  }
+}
