@@ -70,7 +70,7 @@ extension MoEModel {
       var isOff = false
       if case .keys(let keys, _) = norm.p { isOff = keys.allSatisfy(reader.isNull) }
       if !isOff {
-        record.norm = .init(p: Float(try reader.number(norm.p)), epsilon: Float(norm.epsilon), minimum: Float(try reader.number(norm.minimum)))
+        record.norm = .init(p: try reader.number(norm.p), epsilon: norm.epsilon, minimum: try reader.number(norm.minimum))
       }
     }
     let scale = Float(try reader.number(rule.scale))

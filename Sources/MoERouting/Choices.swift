@@ -60,7 +60,7 @@ struct Choices {
           case .all: fullNorms[token]
           case .selected: norm.of((normBeforeDropping ? Array(all) : served).lazy.map { output.weights[$0] })
           }
-        divisor = max(sum, Double(norm.minimum)) + Double(norm.epsilon)
+        divisor = max(sum, norm.minimum) + norm.epsilon
       }
       result.append(
         served.lazy.map { output.expertIDs[$0] },
@@ -79,7 +79,7 @@ extension RouterConfiguration.Norm {
     switch p {
     case 1: weights.reduce(0) { $0 + abs(Double($1)) }
     case 2: weights.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-    default: power(weights.reduce(0) { $0 + power(abs(Double($1)), Double(p)) }, 1 / Double(p))
+    default: power(weights.reduce(0) { $0 + power(abs(Double($1)), p) }, 1 / p)
     }
   }
 }

@@ -100,12 +100,12 @@ public struct RouterConfiguration: Sendable, Hashable {
   /// Division of a token's weights by their norm: w / (max(norm_p(w), minimum) + epsilon).
   public struct Norm: Sendable, Hashable {
     public enum Over: String, Sendable, Hashable { case selected, all }
-    public var p: Float
-    public var epsilon: Float
-    public var minimum: Float
+    public var p: Double
+    public var epsilon: Double
+    public var minimum: Double
     public var over: Over
 
-    public init(p: Float = 1, epsilon: Float = 0, minimum: Float = 0, over: Over = .selected) {
+    public init(p: Double = 1, epsilon: Double = 0, minimum: Double = 0, over: Over = .selected) {
       self.p = p
       self.epsilon = epsilon
       self.minimum = minimum

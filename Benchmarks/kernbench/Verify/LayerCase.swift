@@ -87,7 +87,7 @@ struct LayerCheck {
     let k = ids.shape[1], logits = try exact("router_logits").floats(), kept = try optional("kept").map(Self.integers)
     let all = try Self.integers(ids)
     for token in 0..<tokens {
-      let expected = (token * k..<(token + 1) * k).filter { kept.map { kept in kept[$0] != 0 } ?? true }
+      let expected = (token * k..<(token + 1) * k).filter { index in kept == nil || kept![index] != 0 }
       let found = routing.assignments(of: token)
       guard found.count == expected.count else { return "token \(token) has experts \(found.map(\.expert)), expected \(expected.map { all[$0] })" }
       for (rank, index) in expected.enumerated() where found[rank].expert != all[index] {
@@ -98,7 +98,7 @@ struct LayerCheck {
         }
       }
       for (rank, index) in expected.enumerated() {
-        let (w, e) = (Double(found[rank].weight), Double(weights[index]))
+        let w = Double(found[rank].weight), e = Double(weights[index])
         guard abs(w - e) <= Self.weightBound * max(abs(e), 1e-30) else {
           return "token \(token), expert \(all[index]): weight \(w), expected \(e)"
         }

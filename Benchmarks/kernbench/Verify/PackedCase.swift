@@ -62,7 +62,7 @@ struct PackedCase {
   }
 
   /// The sixteen 4-bit codes, two a byte.
-  private static let nibbles = (0..<8).map { UInt8(2 * $0 | (2 * $0 + 1) << 4) }
+  private static let nibbles = stride(from: UInt8(0), to: 16, by: 2).map { low in low | (low + 1) << 4 }
 
   private func codes(_ format: String, _ bytes: [UInt8]) throws -> [Float] {
     guard let format = WeightFormat(named: format) else { throw Failure("no format '\(format)'") }

@@ -14,8 +14,7 @@ struct SpecComparison {
     var found: [String] = []
     func compare(_ key: String, _ expected: JSON?, _ derived: JSON) {
       let expected = expected ?? .null
-      if let a = expected.double, let b = derived.double, abs(a - b) <= 1e-6 * abs(a) { return }
-      if expected != derived { found.append("\(key) is \(derived.serialized()), expected \(expected.serialized())") }
+      if !expected.agrees(with: derived) { found.append("\(key) is \(derived.serialized()), expected \(expected.serialized())") }
     }
     compare("hidden_size", spec["hidden_size"], .integer(configuration.hidden))
     if names.layout != "embedding" { compare("moe_intermediate_size", spec["moe_intermediate_size"], .integer(configuration.intermediate)) }
@@ -50,9 +49,9 @@ struct SpecComparison {
     ]
     if record.capacity == nil {
       derived["norm"] = record.norm.map { norm in
-        var object: [String: JSON] = ["p": .number(Double(norm.p))]
-        if norm.epsilon != 0 { object["eps"] = .number(Double(norm.epsilon)) }
-        if norm.minimum != 0 { object["clamp_min"] = .number(Double(norm.minimum)) }
+        var object: [String: JSON] = ["p": .number(norm.p)]
+        if norm.epsilon != 0 { object["eps"] = .number(norm.epsilon) }
+        if norm.minimum != 0 { object["clamp_min"] = .number(norm.minimum) }
         return .object(object)
       } ?? .null
     }
@@ -93,9 +92,11 @@ struct SpecComparison {
     var derived: [String: JSON] = [
       "layout": .string(names.layout), "activation": .string(name(of: configuration.activation)),
       "weight_on_input": configuration.weightOnInput ? .bool(true) : .null, "limit": limit(configuration.activation),
-      "num_zero_experts": configuration.identityExperts > 0 ? .integer(configuration.identityExperts) : .null,
+      "num_zero_experts": configuration.identityExperts > 0 || spec["experts"]?["num_zero_experts"] != nil
+        ? .integer(configuration.identityExperts) : .null,
     ]
-    derived["output_scale"] = configuration.outputScale == 1 ? .null : .number(Double(configuration.outputScale))
+    let hasScale = configuration.outputScale != 1 || spec["experts"]?["output_scale"] != nil
+    derived["output_scale"] = hasScale ? .number(Double(configuration.outputScale)) : .null
     let isLinear = names.layout.hasPrefix("split")
     derived["tensors"] = .object(
       names.experts.mapValues { .string(isLinear && !$0.hasSuffix(".bias") ? $0.replacingExpert + ".weight" : $0.replacingExpert) })
@@ -119,6 +120,15 @@ struct SpecComparison {
     case .swigluOAI: "gpt_oss"
     default: activation.kind.rawValue
     }
+  }
+}
+
+extension JSON {
+  /// Equal, numbers to the precision of f32.
+  fileprivate func agrees(with other: JSON) -> Bool {
+    if let a = double, let b = other.double { return abs(a - b) <= 1e-6 * abs(a) }
+    if let a = object, let b = other.object { return a.count == b.count && a.allSatisfy { key, value in b[key].map(value.agrees) ?? false } }
+    return self == other
   }
 }
 

@@ -1,7 +1,7 @@
 // `kernbench verify`: conformance with the reference implementation.
 
-import ArgumentParser
-import MoE
+public import ArgumentParser
+public import MoE
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -4,8 +4,9 @@ public import MoETensors
 
 extension PackedMatrix {
   /// MXFP4: `blocks` [.., out, in/32, 16] u8 with neighbouring values low nibble first, `scales` [.., out, in/32] E8M0 bytes,
-  /// leading dimensions flattened into rows; repacked into `mxfp4` blocks (scale first, then values j and j + 16 in one byte).
+  /// leading dimensions flattened into rows. Neighbouring rows are borrowed as they lie.
   ///
+  /// The codes stay E2M1 with their scales beside them, not GGUF's `mxfp4` blocks, which have no negative zero.
   /// - Throws: `ShapeError` when the tensors do not fit together or lack the rows.
   public init(mxfp4 blocks: TensorView, scales: TensorView, _ slice: Slice) throws(ShapeError) {
     guard blocks.type == .u8, blocks.shape.count >= 3, blocks.shape.last == 16, scales.type == .u8 || scales.type == .e8m0,
@@ -16,24 +17,15 @@ extension PackedMatrix {
     }
     let groups = blocks.shape[blocks.shape.count - 2]
     try blocks.check(slice, of: groups == 0 ? 0 : scales.count / groups)
-    let packed = AlignedBuffer(byteCount: max(1, slice.count * groups * 17))
-    for row in 0..<slice.count {
-      for group in 0..<groups {
-        let source = (slice.first + row * slice.step) * groups + group
-        let target = UnsafeMutableRawBufferPointer(rebasing: packed.bytes[((row * groups + group) * 17)...])
-        target[0] = scales.bytes[source]
-        for pair in 0..<8 {
-          let low = blocks.bytes[source * 16 + pair], high = blocks.bytes[source * 16 + 8 + pair]
-          target[1 + 2 * pair] = low & 15 | high << 4
-          target[2 + 2 * pair] = low >> 4 | high & 0xf0
-        }
-      }
-    }
+    let codes = blocks.rows(slice, of: groups * 16), factors = scales.rows(slice, of: groups)
+    let plane = try ScalePlane(
+      TensorView(name: scales.name, type: .e8m0, shape: [slice.count, groups], bytes: factors.bytes, owner: factors.owner), group: 32,
+      stride: groups)
     self = try blocks.packed {
       () throws(FormatError) in
       try PackedMatrix(
-        format: WeightFormat(named: "mxfp4")!, rows: slice.count, columns: groups * 32, data: UnsafeRawPointer(packed.bytes.baseAddress!),
-        owner: packed)
+        format: WeightFormat(named: "e2m1")!, rows: slice.count, columns: groups * 32,
+        data: codes.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!, owner: codes.owner, scales: plane)
     }
   }
 

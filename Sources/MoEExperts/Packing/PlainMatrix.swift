@@ -27,24 +27,12 @@ extension PackedMatrix {
     let columns = view.shape.last ?? 1
     let stored = columns == 0 ? 0 : view.count / columns
     try view.check(slice, of: stored)
-    let rowBytes = columns / format.blockValues * format.blockBytes
-    let base = view.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!
-    if slice.step == 1 {
-      self = try view.packed {
-        () throws(FormatError) in
-        try PackedMatrix(
-          format: format, rows: slice.count, columns: columns, data: base + slice.first * rowBytes, owner: view.owner)
-      }
-      return
-    }
-    let copy = AlignedBuffer(byteCount: slice.count * rowBytes)
-    for row in 0..<slice.count {
-      (copy.bytes.baseAddress! + row * rowBytes)
-        .copyMemory(from: base + (slice.first + row * slice.step) * rowBytes, byteCount: rowBytes)
-    }
+    let rows = view.rows(slice, of: columns / format.blockValues * format.blockBytes)
     self = try view.packed {
       () throws(FormatError) in
-      try PackedMatrix(format: format, rows: slice.count, columns: columns, data: copy.bytes.baseAddress!, owner: copy)
+      try PackedMatrix(
+        format: format, rows: slice.count, columns: columns, data: rows.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!,
+        owner: rows.owner)
     }
   }
 
@@ -102,6 +90,21 @@ extension TensorView {
   func weightFormat() throws(ShapeError) -> WeightFormat {
     guard let format = type.format else { throw ShapeError(tensor: name, reason: "holds \(type) where weights were expected") }
     return format
+  }
+
+  /// Rows of `rowBytes` bytes, checked before: borrowed when they are neighbours, copied together otherwise.
+  func rows(_ slice: PackedMatrix.Slice, of rowBytes: Int) -> (bytes: UnsafeRawBufferPointer, owner: AnyObject) {
+    if slice.step == 1 {
+      let first = slice.first * rowBytes
+      return (UnsafeRawBufferPointer(rebasing: bytes[first..<first + slice.count * rowBytes]), owner)
+    }
+    let copy = AlignedBuffer(byteCount: slice.count * rowBytes)
+    for row in 0..<slice.count {
+      let source = (slice.first + row * slice.step) * rowBytes
+      UnsafeMutableRawBufferPointer(rebasing: copy.bytes[row * rowBytes..<(row + 1) * rowBytes])
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[source..<source + rowBytes]))
+    }
+    return (UnsafeRawBufferPointer(copy.bytes), copy)
   }
 
   func check(_ slice: PackedMatrix.Slice, of available: Int) throws(ShapeError) {
