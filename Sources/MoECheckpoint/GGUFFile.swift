@@ -45,6 +45,7 @@ public final class GGUFFile: TensorSource {
     }
     var places: [String: Int] = [:]
     var names: [String] = []
+    places.reserveCapacity(parts.reduce(0) { $0 + $1.table.entries.count })
     for (number, part) in parts.enumerated() {
       for entry in part.table.entries {
         guard places.updateValue(number, forKey: entry.name) == nil else {

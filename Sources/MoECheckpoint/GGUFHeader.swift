@@ -80,6 +80,7 @@ struct GGUFHeader {
     cursor.item = "data"
     let start = try cursor.padded(to: alignment)
     let size = cursor.bytes.count
+    table.reserve(declared.count)
     for tensor in declared {
       guard let place = start.plus(tensor.offset), let end = place.plus(tensor.byteCount) else {
         throw .overflow(file: cursor.file, item: tensor.name, offset: tensor.header)

@@ -1,5 +1,6 @@
 // Truncation at every byte and random damage: an error or a whole file, never a signal.
 
+import Foundation
 import MoECheckpoint
 import MoETensors
 import Testing
@@ -111,16 +112,21 @@ import Testing
     return raw.bytes
   }
 
+  /// Processor time of this thread, which other work on the machine does not lengthen; the least of three.
   private func seconds(_ body: () throws -> Bool) throws -> Double {
-    // The least of three: other work on the machine only adds.
-    var best = Duration.seconds(1000)
+    func now() -> Double {
+      var time = timespec()
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+      return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+    var best = Double.infinity
     for _ in 0..<3 {
-      let start = ContinuousClock.now
+      let start = now()
       let right = try body()
-      best = min(best, ContinuousClock.now - start)
+      best = min(best, now() - start)
       #expect(right)
     }
-    return Double(best.components.seconds) + Double(best.components.attoseconds) * 1e-18
+    return best
   }
 
   @Test func workIsLinearInTheNumberOfTensors() throws {
@@ -129,11 +135,11 @@ import Testing
       let path = try folder.write(many(count), "x.safetensors")
       times.append(try seconds { try SafetensorsFile(path: path).tensorNames.count == count })
     }
-    for count in [50_000, 100_000] {
+    for count in [100_000, 200_000] {
       let path = try folder.write(manyGGUF(count), "x.gguf")
       times.append(try seconds { try GGUFFile(path: path).tensorNames.count == count })
     }
-    print("safetensors: 100k tensors \(times[0]) s, 200k \(times[1]) s; GGUF: 50k tensors and keys \(times[2]) s, 100k \(times[3]) s")
+    print("safetensors: 100k tensors \(times[0]) s, 200k \(times[1]) s; GGUF: 100k tensors and keys \(times[2]) s, 200k \(times[3]) s")
     #expect(times[1] < 4 * times[0])
     #expect(times[3] < 4 * times[2])
   }
