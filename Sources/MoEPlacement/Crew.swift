@@ -65,8 +65,6 @@ final class Crew: Sendable {
     pthread_setspecific(workerKey, worker.flatMap { UnsafeMutableRawPointer(bitPattern: $0 + 1) })
   }
 
-  // MARK: The caller
-
   /// Runs `body` on this thread as worker 0, after the callers that came before.
   func asWorkerZero(_ body: () -> Void) {
     pthread_mutex_lock(signals.callers)
@@ -112,8 +110,6 @@ final class Crew: Sendable {
     pthread_mutex_unlock(signals.state)
   }
 
-  // MARK: Every worker
-
   private func takeTasks(worker: Int) {
     var done = 0
     var left = remaining.load(ordering: .relaxed)
@@ -141,7 +137,7 @@ final class Crew: Sendable {
   }
 
   /// The life of a thread: take tasks, wait for more, until dismissed.
-  fileprivate func work(worker: Int) {
+  func work(worker: Int) {
     setCurrentWorker(worker)
     useDefaultFloatingPoint()
     while !dismissed.load(ordering: .acquiring) {
@@ -165,8 +161,6 @@ final class Crew: Sendable {
     return false
   }
 
-  // MARK: Threads
-
   /// Starts the workers at the first shared call. A thread the system refuses is done without: the others take its tasks.
   private func startWorkers() {
     guard !started.exchange(true, ordering: .relaxed) else { return }
@@ -180,7 +174,7 @@ final class Crew: Sendable {
     pthread_attr_setstacksize(&attributes, 4 << 20)
     for worker in 1..<threads {
       seats[worker].crew = Unmanaged.passUnretained(self)
-      seats[worker].running = startThread(&seats[worker].thread, &attributes, seats + worker)
+      seats[worker].running = startThread(&attributes, seats + worker)
     }
     pthread_attr_destroy(&attributes)
     pthread_sigmask(SIG_SETMASK, &previous, nil)
@@ -207,73 +201,6 @@ final class Crew: Sendable {
     signals.prepare()
   }
 }
-
-/// The locks and conditions of a crew, at addresses that never change.
-private struct Signals: @unchecked Sendable {
-  /// Held by the caller whose turn it is.
-  let callers = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  /// Held around every sleep and every wake.
-  let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  let tasksOffered = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  let allDone = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-
-  /// Makes all four new, whatever they were.
-  func prepare() {
-    for mutex in [callers, state] {
-      mutex.initialize(to: pthread_mutex_t())
-      pthread_mutex_init(mutex, nil)
-    }
-    for condition in [tasksOffered, allDone] {
-      condition.initialize(to: pthread_cond_t())
-      pthread_cond_init(condition, nil)
-    }
-  }
-
-  /// Frees the memory. Nothing is destroyed first: in a forked child that could wait for threads that no longer exist.
-  func free() {
-    for condition in [tasksOffered, allDone] { condition.deallocate() }
-    for mutex in [callers, state] { mutex.deallocate() }
-  }
-}
-
-/// One worker's thread. Refers to the crew without owning it: the crew joins its threads before it goes.
-private struct Seat {
-  var worker: Int
-  var crew: Unmanaged<Crew>?
-  var running = false
-  #if canImport(Darwin)
-  var thread: pthread_t?
-  #else
-  var thread = pthread_t()
-  #endif
-
-  init(worker: Int) { self.worker = worker }
-}
-
-private func begin(_ seat: UnsafeMutableRawPointer) {
-  let seat = seat.assumingMemoryBound(to: Seat.self)
-  let worker = seat.pointee.worker
-  guard let crew = seat.pointee.crew else { return }
-  crew._withUnsafeGuaranteedRef { $0.work(worker: worker) }
-}
-
-#if canImport(Darwin)
-private typealias Thread = pthread_t?
-private func startThread(
-  _ thread: UnsafeMutablePointer<Thread>, _ attributes: UnsafePointer<pthread_attr_t>, _ seat: UnsafeMutablePointer<Seat>
-) -> Bool {
-  pthread_create(thread, attributes, { begin($0); return nil }, seat) == 0
-}
-private func join(_ thread: Thread) { if let thread { pthread_join(thread, nil) } }
-#else
-private typealias Thread = pthread_t
-private func startThread(
-  _ thread: UnsafeMutablePointer<Thread>, _ attributes: UnsafePointer<pthread_attr_t>, _ seat: UnsafeMutablePointer<Seat>
-) -> Bool {
-  pthread_create(thread, attributes, { if let seat = $0 { begin(seat) }; return nil }, seat) == 0
-}
-private func join(_ thread: Thread) { pthread_join(thread, nil) }
-#endif
 
 private struct NoWork: ParallelWork {
   func perform(task: Int, worker: Int) {}
