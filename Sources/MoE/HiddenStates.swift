@@ -18,6 +18,12 @@ public struct HiddenStates: Sendable, Equatable {
     self.values = values
   }
 
+  init(unchecked values: [Float], tokens: Int, hidden: Int) {
+    self.tokens = tokens
+    self.hidden = hidden
+    self.values = values
+  }
+
   /// The row of one token.
   public subscript(token: Int) -> ArraySlice<Float> { values[token * hidden..<(token + 1) * hidden] }
 }
