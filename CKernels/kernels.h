@@ -1,7 +1,8 @@
 // Every kernel body, compiled inside one ISA file, and that ISA's table at the end.
 //
 // The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of eight rows side by side:
-//   vec    8 floats: load_vec, store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add, transpose_vecs
+//   vec    8 floats: load_vec, store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add,
+//          load_half_vec, load_bfloat_vec, store_turned (8 x 8)
 //   bytes  8 x 4 codes: load_bytes, splat_quad, transpose_quads
 //   words  8 x 2 sums of 16 bits: pair_products, signed_pair_products, add_words
 //   ints   8 sums of 32 bits: sum_pairs, add_ints, floats_of
@@ -13,6 +14,9 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
+
+#define INDEX(f, ...) INDEX_##f,
+enum { MOE_FORMATS(INDEX) FORMATS };
 
 #include "gating/exact.h"
 #include "gating/scores.h"
@@ -26,7 +30,7 @@
 #define GEMM(name, ...)                                                                                                            \
   static void JOIN(gemm_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,       \
                                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {   \
-    gemm_float(w, decode_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);                            \
+    gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);                            \
   }
 MOE_FORMATS(GEMM)
 
@@ -38,9 +42,6 @@ MOE_FORMATS(GEMM)
               y_stride, scratch);                                                                                                   \
   }
 MOE_INT8_FORMATS(GEMM_INT8)
-
-#define INDEX(name, ...) INDEX_##name,
-enum { MOE_FORMATS(INDEX) FORMATS };
 
 #define FLOAT_KERNELS(f, ...) [INDEX_##f].name = "gemm_" #f "_" TEXT(ISA), [INDEX_##f].gemm = JOIN(gemm_##f, ISA),
 #define INT8_KERNELS(f, ...) \

@@ -15,6 +15,7 @@ FORMAT void store_u32(void *p, uint32_t v) { memcpy(p, &v, 4); }
 FORMAT float float_of_bits(uint32_t bits) { float v; memcpy(&v, &bits, 4); return v; }
 FORMAT uint32_t bits_of_float(float v) { uint32_t bits; memcpy(&bits, &v, 4); return bits; }
 
+#ifndef HAS_F16
 /// Exact widening of IEEE half precision.
 FORMAT float float_of_f16(uint16_t h) {
   uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 1023;
@@ -23,6 +24,7 @@ FORMAT float float_of_f16(uint16_t h) {
   float v = (float)mantissa * 0x1p-24f;
   return float_of_bits(sign | bits_of_float(v));
 }
+#endif
 
 /// Round to nearest even.
 FORMAT uint16_t f16_of_float(float v) {
@@ -115,3 +117,26 @@ FORMAT int ternary_of_float(float v) { return 1 + (v >= 0.5f) - (v <= -0.5f); }
 FORMAT float bounded(float v, float limit) { return v > limit ? limit : v < -limit ? -limit : v == v ? v : 0; }
 
 FORMAT float sum_of_lanes(const float v[8]) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+
+/// Twice the sixteen E2M1 values.
+__attribute__((unused)) static const int8_t e2m1_levels[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+#ifndef HAS_CODE_VECTORS
+/// The 32 four-bit codes of 16 bytes: the low ones, then the high ones.
+FORMAT void unpack_nibbles(const uint8_t *restrict p, uint8_t *restrict codes) {
+  for (int i = 0; i < 16; i++) codes[i] = p[i] & 15, codes[16 + i] = p[i] >> 4;
+}
+
+/// The levels of 32 four-bit codes.
+FORMAT void unpack_levels(const uint8_t *restrict p, const int8_t *levels, uint8_t *restrict codes) {
+  for (int i = 0; i < 16; i++) codes[i] = (uint8_t)levels[p[i] & 15], codes[16 + i] = (uint8_t)levels[p[i] >> 4];
+}
+
+/// `unpack_nibbles` with a fifth bit from `fifth`.
+FORMAT void unpack_nibbles_and_bits(const uint8_t *restrict p, uint32_t fifth, uint8_t *restrict codes) {
+  for (int i = 0; i < 16; i++) {
+    codes[i] = (uint8_t)((p[i] & 15) | (fifth >> i & 1) << 4);
+    codes[16 + i] = (uint8_t)(p[i] >> 4 | (fifth >> (16 + i) & 1) << 4);
+  }
+}
+#endif

@@ -7,23 +7,60 @@ enum { PANEL = 16, RUN = 256, TOKENS = 6 };
 
 typedef void (*decoder)(const void *, int64_t, float, float, float *);
 
+/// Eight neighbouring values of a row of plain elements.
+BODY vec load_elements(int format, const uint8_t *p) {
+  return format == INDEX_f16 ? load_half_vec(p) : format == INDEX_bf16 ? load_bfloat_vec(p) : load_vec((const float *)p);
+}
+
+/// Distance from a run to the one that is read after it: the next of its row, or the first of the row one panel below.
+BODY int64_t next_run(const moe_matrix *w, int64_t panel, int64_t column, int64_t count, int64_t bytes) {
+  return column + count < w->columns ? bytes : panel * w->row_bytes + bytes - w->row_bytes;
+}
+
+/// Asks for the bytes that will be read next.
+BODY void prefetch_run(const uint8_t *p, int64_t bytes) {
+  for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b);
+}
+
 /// Columns [column, column + count) of 16 rows (missing ones zero), widened and turned: panel[c * 16 + r].
-BODY void widen_panel(const moe_matrix *w, decoder decode, int64_t first, int64_t rows, int64_t column, int64_t count, float *flat, float *panel) {
-  const moe_format *format = moe_format_at(w->format);
-  int64_t padded = (count + 7) / 8 * 8;
+BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t first, int64_t rows, int64_t column, int64_t count, float *flat,
+                      float *panel) {
+  const moe_format *f = moe_format_at(format);
+  bool plain = format == INDEX_f32 || format == INDEX_f16 || format == INDEX_bf16;
+  const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f->block_values * f->block_bytes;
+  int64_t padded = (count + 7) / 8 * 8, run_bytes = count / f->block_values * f->block_bytes, width = plain ? f->block_bytes : 0;
+  int64_t ahead = next_run(w, PANEL, column, count, run_bytes);
+  if (plain && rows == PANEL && padded == count) {
+    for (int64_t r = 0; r < PANEL; r += 8)
+      for (int64_t c = 0; c < count; c += 8) {
+        vec v[8];
+        const uint8_t *p = data + r * w->row_bytes + c * width;
+        if (c * width % 64 == 0)
+          for (int i = 0; i < 8; i++) __builtin_prefetch(p + i * w->row_bytes + ahead);
+        for (int i = 0; i < 8; i++) v[i] = load_elements(format, p + i * w->row_bytes);
+        store_turned(v, panel + c * PANEL + r, PANEL);
+      }
+    return;
+  }
   for (int64_t r = 0; r < PANEL; r++) {
     float *out = flat + r * RUN;
-    if (r >= rows)
+    if (r >= rows) {
       memset(out, 0, (size_t)padded * sizeof(float));
-    else if (w->scale_type == MOE_SCALE_NONE)
-      decode((const uint8_t *)w->data + (first + r) * w->row_bytes + column / format->block_values * format->block_bytes, count,
-             w->global_scale, 0, out);
+      continue;
+    }
+    prefetch_run(data + r * w->row_bytes + ahead, run_bytes);
+    if (w->scale_type == MOE_SCALE_NONE)
+      decode(data + r * w->row_bytes, count, w->global_scale, 0, out);
     else
-      decode_columns(w, format, first + r, column, count, out);
-    for (int64_t c = count; r < rows && c < padded; c++) out[c] = 0;
+      decode_columns(w, f, first + r, column, count, out);
+    for (int64_t c = count; c < padded; c++) out[c] = 0;
   }
-  for (int64_t c = 0; c < padded; c += 8)
-    for (int64_t r = 0; r < PANEL; r += 8) transpose_vecs(flat + r * RUN + c, RUN, panel + c * PANEL + r, PANEL);
+  for (int64_t r = 0; r < PANEL; r += 8)
+    for (int64_t c = 0; c < padded; c += 8) {
+      vec v[8];
+      for (int i = 0; i < 8; i++) v[i] = load_vec(flat + (r + i) * RUN + c);
+      store_turned(v, panel + c * PANEL + r, PANEL);
+    }
 }
 
 /// One run of columns for `tokens` tokens: sums[t * 16 + r] += panel[c * 16 + r] * x[t][c].
@@ -57,7 +94,7 @@ BODY void multiply_tokens(const float *panel, int64_t count, const float *const 
   }
 }
 
-BODY void gemm_float(const moe_matrix *w, decoder decode, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
+BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
   float *flat = scratch, *panel = flat + PANEL * RUN, *sums = panel + PANEL * RUN, *totals = sums + PANEL * MOE_GEMM_ROWS;
   int64_t k = w->columns;
@@ -68,7 +105,7 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int64_t row_begin, int
       int64_t end = k - begin < segment ? k : begin + segment;
       for (int64_t c = begin; c < end; c += RUN) {
         int64_t columns = end - c < RUN ? end - c : RUN;
-        widen_panel(w, decode, r, count, c, columns, flat, panel);
+        widen_panel(w, decode, format, r, count, c, columns, flat, panel);
         for (int64_t i = 0; i < m; i += TOKENS) {
           int64_t tokens = m - i < TOKENS ? m - i : TOKENS;
           const float *tile[TOKENS];

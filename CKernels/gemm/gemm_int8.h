@@ -28,11 +28,12 @@ typedef struct int8_panel {
 
 /// Columns [column, column + count) of eight rows (missing ones zero).
 BODY void unpack_panel(int8_format f, const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, uint8_t *flat, int8_panel *panel) {
-  int64_t groups = count / f.group;
+  int64_t groups = count / f.group, bytes = count / f.values * f.bytes, ahead = next_run(w, INT8_ROWS, column, count, bytes);
   for (int64_t r = 0; r < INT8_ROWS; r++) {
     float scales[INT8_GROUPS + 16] = {0}, minima[INT8_GROUPS + 16] = {0};
     if (r < rows) {
       const uint8_t *block = (const uint8_t *)w->data + (first + r) * w->row_bytes + column / f.values * f.bytes;
+      prefetch_run(block + ahead, bytes);
       for (int64_t c = 0; c < count; c += f.values, block += f.bytes)
         f.codes(block, flat + r * INT8_RUN + c, scales + c / f.group, minima + c / f.group);
     } else {

@@ -15,12 +15,41 @@ static bool supported(void) {
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
+#define HAS_F16
+BODY float float_of_f16(uint16_t h) { return _cvtsh_ss(h); }
+
+#define HAS_CODE_VECTORS
+BODY __m256i nibbles_of(const uint8_t *p) {
+  __m128i low = _mm_loadu_si128((const __m128i *)p);
+  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(low, 4), low), _mm256_set1_epi8(15));
+}
+
+BODY void unpack_nibbles(const uint8_t *p, uint8_t *codes) { _mm256_storeu_si256((__m256i *)codes, nibbles_of(p)); }
+
+BODY void unpack_levels(const uint8_t *p, const int8_t *levels, uint8_t *codes) {
+  __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels));
+  _mm256_storeu_si256((__m256i *)codes, _mm256_shuffle_epi8(table, nibbles_of(p)));
+}
+
+BODY void unpack_nibbles_and_bits(const uint8_t *p, uint32_t fifth, uint8_t *codes) {
+  const __m256i byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+  __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)fifth), byte);
+  __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+  __m256i codes32 = _mm256_or_si256(nibbles_of(p), _mm256_and_si256(set, _mm256_set1_epi8(16)));
+  _mm256_storeu_si256((__m256i *)codes, codes32);
+}
+
 typedef __m256 vec;
 typedef __m256i bytes;
 typedef __m256i words;
 typedef __m256i ints;
 
 BODY vec load_vec(const float *p) { return _mm256_loadu_ps(p); }
+BODY vec load_half_vec(const uint8_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+BODY vec load_bfloat_vec(const uint8_t *p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
 BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }
 BODY vec splat(float x) { return _mm256_set1_ps(x); }
 BODY vec add_vec(vec a, vec b) { return _mm256_add_ps(a, b); }
@@ -43,9 +72,9 @@ BODY void transpose_words(__m256i r[8]) {
   }
 }
 
-BODY void transpose_vecs(const float *rows, int64_t stride, float *out, int64_t out_stride) {
+BODY void store_turned(const vec v[8], float *out, int64_t out_stride) {
   __m256i r[8];
-  for (int i = 0; i < 8; i++) r[i] = _mm256_castps_si256(_mm256_loadu_ps(rows + i * stride));
+  for (int i = 0; i < 8; i++) r[i] = _mm256_castps_si256(v[i]);
   transpose_words(r);
   for (int i = 0; i < 8; i++) _mm256_storeu_ps(out + i * out_stride, _mm256_castsi256_ps(r[i]));
 }

@@ -1,5 +1,6 @@
 // The portable table: eight lanes as arrays, mapped by the compiler to the baseline instruction set.
 #include "CMoEKernels.h"
+#include "../formats/bits.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,6 +17,16 @@ typedef struct { int16_t at[16]; } words;
 typedef struct { int32_t at[8]; } ints;
 
 BODY vec load_vec(const float *p) { return (vec){{((const four *)p)[0], ((const four *)p)[1]}}; }
+BODY vec load_half_vec(const uint8_t *p) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = load_f16(p + 2 * i);
+  return v;
+}
+BODY vec load_bfloat_vec(const uint8_t *p) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = load_bf16(p + 2 * i);
+  return v;
+}
 BODY void store_vec(float *p, vec v) { ((four *)p)[0] = v.part[0], ((four *)p)[1] = v.part[1]; }
 BODY vec splat(float x) { return (vec){{{x, x, x, x}, {x, x, x, x}}}; }
 BODY vec add_vec(vec a, vec b) { return (vec){{a.part[0] + b.part[0], a.part[1] + b.part[1]}}; }
@@ -28,9 +39,9 @@ BODY vec fused_multiply_add(vec a, vec b, vec c) {
   return c;
 }
 
-BODY void transpose_vecs(const float *rows, int64_t stride, float *out, int64_t out_stride) {
+BODY void store_turned(const vec v[8], float *out, int64_t out_stride) {
   for (int c = 0; c < 8; c++)
-    for (int r = 0; r < 8; r++) out[c * out_stride + r] = rows[r * stride + c];
+    for (int r = 0; r < 8; r++) out[c * out_stride + r] = v[r].part[c / 4][c % 4];
 }
 
 BODY bytes load_bytes(const uint8_t *p) {
