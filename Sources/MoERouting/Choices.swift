@@ -3,7 +3,7 @@
 /// Ragged selections of all tokens with their unnormalised weights.
 struct Choices {
   var output: RouterOutput
-  /// Best score of each token; filled only where capacity serves best tokens first.
+  /// Best score of each token, -inf where there is none; filled only where capacity serves best tokens first.
   var bestScores: [Float] = []
   /// Norm over all experts of each token; filled only for `Norm.Over.all`.
   var fullNorms: [Double] = []
@@ -15,7 +15,7 @@ struct Choices {
     let limit =
       switch capacity.limit {
       case .assignments(let n): n
-      case .fraction(let f): Int((f * Double(output.tokens)).rounded(.up))
+      case .fraction(let f): Int(min(f * Double(output.tokens), Double(output.tokens)).rounded(.up))
       case .twiceEvenShare: 2 * ((output.tokens + configuration.experts - 1) / configuration.experts)
       }
     var kept = [Bool](repeating: false, count: output.count)
