@@ -89,6 +89,41 @@ import Testing
     }
   }
 
+  @Test func int8RoundingIsItsDefinition() {
+    var random = KernelRandom(seed: 37)
+    for style in 0..<6 {
+      let x: [Float] = (0..<320).map { index in
+        switch style {
+        case 0: .random(in: -1...1, using: &random)
+        case 1: 0
+        case 2: index % 64 < 32 ? .random(in: -1e30...1e30, using: &random) : .random(in: -0x1p-130...0x1p-130, using: &random)
+        case 3: index == 40 ? .nan : .random(in: -1...1, using: &random)
+        case 4: index == 300 ? -.infinity : .random(in: -1...1, using: &random)
+        default: Float(index % 255) - 127
+        }
+      }
+      let all = KernelTable.runnable.map { Int8Rows(x, columns: 320, by: $0) }
+      for rows in all {
+        #expect(rows.codes == all[0].codes)
+        #expect(rows.scales.map(\.bitPattern) == all[0].scales.map(\.bitPattern) && rows.sums.map(\.bitPattern) == all[0].sums.map(\.bitPattern))
+        #expect(rows.codes.allSatisfy { $0 >= -127 })
+      }
+      for group in 0..<10 {
+        let values = x[group * 32..<(group + 1) * 32], rows = all[0]
+        guard values.allSatisfy(\.isFinite) else {
+          #expect(rows.scales[group].isNaN)
+          continue
+        }
+        let largest = values.map(abs).max()!
+        for (index, value) in zip(values.indices, values) {
+          #expect(abs(Double(rows.values[index]) - Double(value)) <= Double(largest) / 127 * 0.5001 + 0x1p-120)
+        }
+        let sum = rows.codes[group * 32..<(group + 1) * 32].reduce(0) { $0 + Int($1) }
+        #expect(rows.sums[group] == rows.scales[group] * Float(sum))
+      }
+    }
+  }
+
   // MARK: routing: the same bits on every ISA
 
   @Test func logitsAreDoubleSumsRoundedOnce() {
