@@ -3,7 +3,7 @@
 /// Ragged selections of all tokens with their unnormalised weights.
 struct Choices {
   var output: RouterOutput
-  /// Best score of each token; filled only where capacity serves best tokens first.
+  /// Best score of each token, -inf where there is none; filled only where capacity serves best tokens first.
   var bestScores: [Float] = []
   /// Norm over all experts of each token; filled only for `Norm.Over.all`.
   var fullNorms: [Double] = []

@@ -28,6 +28,9 @@ public struct Router: Sendable {
     for (name, values) in [("bias", bias), ("choice bias", choiceBias)] where values.map({ $0.count != configuration.scores }) == true {
       throw .shape("\(name) has \(values!.count) values, expected \(configuration.scores)")
     }
+    guard choiceBias == nil || configuration.scoresEveryExpert else {
+      throw .configuration("\(configuration.selection) takes no choice bias")
+    }
     self.configuration = configuration
     self.hidden = hidden
     self.weight = weight

@@ -152,6 +152,14 @@ public struct RouterConfiguration: Sendable, Hashable {
     self.nonFinite = nonFinite
   }
 
+  /// False for selections that compare logits, without a score for each expert: these take no choice bias, no groups, no norm over all.
+  var scoresEveryExpert: Bool {
+    switch selection {
+    case .sparseMixer, .productKeys: false
+    default: true
+    }
+  }
+
   /// Checks the record for contradictions.
   ///
   /// - Throws: `RoutingError.configuration` naming the values.
@@ -165,7 +173,7 @@ public struct RouterConfiguration: Sendable, Hashable {
     case .topK(let k): try require(k > 0 && k <= scores, "top-k \(k) of \(scores) experts")
     case .topP(let p): try require(p > 0, "top-p threshold \(p)")
     case .topOfEachGroup(let groups): try require(groups > 0 && scores % groups == 0, "\(scores) experts in \(groups) groups")
-    case .expertChoice(let factor): try require(factor > 0, "capacity factor \(factor)")
+    case .expertChoice(let factor): try require(factor > 0 && factor.isFinite, "capacity factor \(factor)")
     case .sparseMixer(let epsilon): try require(scores >= 2 && epsilon >= 0, "sparsemixer over \(scores) experts, epsilon \(epsilon)")
     case .productKeys(let keys, let k):
       try require(
@@ -182,7 +190,12 @@ public struct RouterConfiguration: Sendable, Hashable {
     }
     if case .assignments(let limit)? = capacity?.limit { try require(limit > 0, "expert capacity \(limit)") }
     if case .fraction(let fraction)? = capacity?.limit { try require(fraction > 0, "capacity fraction \(fraction)") }
-    if let norm { try require(norm.p > 0, "norm of order \(norm.p)") }
+    if let norm { try require(norm.p > 0 && norm.p.isFinite, "norm of order \(norm.p)") }
+    if !scoresEveryExpert {
+      try require(groups == nil, "\(selection) has no groups")
+      try require(norm?.over != .all, "\(selection) has no norm over all experts")
+      try require(capacity?.bestTokensFirst != true, "\(selection) has no best score to go first by")
+    }
   }
 }
 

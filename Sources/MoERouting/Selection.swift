@@ -43,11 +43,18 @@ extension Router {
       let finite = try settle(token, &scratch)
       let count = finite || configuration.nonFinite == .sanitize ? selectOne(&scratch) : selectUnordered(&scratch)
       if !finite { choices.output.nonFiniteTokens += 1 }
-      if configuration.capacity?.bestTokensFirst == true { choices.bestScores.append(scratch.scores.max() ?? 0) }
-      if configuration.norm?.over == .all { choices.fullNorms.append(configuration.norm!.of(scratch.scores)) }
+      note(scratch, isLost: !finite && configuration.nonFinite == .propagate, in: &choices)
       choices.output.append(scratch.ids[..<count], weights: scratch.weights[..<count])
     }
     return choices
+  }
+
+  /// Keeps what capacity and norm will want to know of a token's scores; a lost token has none.
+  func note(_ scratch: SelectionScratch, isLost: Bool, in choices: inout Choices) {
+    if configuration.capacity?.bestTokensFirst == true {
+      choices.bestScores.append(isLost ? -.infinity : scratch.scores.reduce(-.infinity) { $1 > $0 ? $1 : $0 })
+    }
+    if let norm = configuration.norm, norm.over == .all { choices.fullNorms.append(isLost ? .nan : norm.of(scratch.scores)) }
   }
 
   /// Applies the policy for NaN and +inf logits; false when there were any.
@@ -57,11 +64,15 @@ extension Router {
     case .throwError: throw .nonFiniteLogit(token: token, expert: bad, value: scratch.logits[bad])
     case .propagate: break
     case .sanitize:
-      let saturated = scratch.logits.contains(.infinity) && (configuration.score == .softmax || configuration.score == .identity)
-      for expert in scratch.logits.indices {
-        let logit = scratch.logits[expert]
-        if logit.isNaN { scratch.logits[expert] = -.infinity }
-        if saturated { scratch.logits[expert] = logit == .infinity ? 0 : -.infinity }
+      // Sums over experts, or over both halves of product keys, stay finite with 2^126 for infinity; a sigmoid takes infinity itself.
+      let count = scratch.logits.count, width = if case .productKeys(let keys, _) = configuration.selection { keys } else { count }
+      for start in stride(from: 0, to: count, by: width) {
+        let saturated = configuration.score != .sigmoid && scratch.logits[start..<start + width].contains(.infinity)
+        for expert in start..<start + width {
+          let logit = scratch.logits[expert]
+          if logit.isNaN { scratch.logits[expert] = -.infinity }
+          if saturated { scratch.logits[expert] = logit == .infinity ? 0x1p126 : -.infinity }
+        }
       }
     }
     return false

@@ -1,0 +1,194 @@
+// The other slots of the kernel tables: nonlinearities, combine, router logits, scores and top-k.
+
+import CMoEKernels
+import MoEReference
+import MoETensors
+import Testing
+
+@Suite struct SlotTests {
+  static let activations: [(moe_activation, NaiveActivation)] = [
+    (MOE_SILU, .silu), (MOE_GELU, .gelu), (MOE_GELU_TANH, .geluTanh), (MOE_RELU, .relu), (MOE_RELU2, .relu2), (MOE_SWIGLU_OAI, .swigluOAI),
+  ]
+  static let counts = Array(0...40) + [63, 64, 65, 257]
+
+  /// Ordinary, large, tiny and awkward arguments.
+  private func arguments(_ count: Int, _ random: inout KernelRandom) -> [Float] {
+    let special: [Float] = [0, -0.0, 7, -7, 7.5, -9, 88, -88, 100, -100, 1e-20, -1e-30, 30, -30]
+    return (0..<count).map { $0 % 3 == 1 ? special.randomElement(using: &random)! : .random(in: -10...10, using: &random) }
+  }
+
+  @Test(arguments: KernelTable.runnable, activations.indices)
+  func activationsStayWithinABound(_ table: KernelTable, _ index: Int) {
+    let (kind, naive) = Self.activations[index]
+    var random = KernelRandom(seed: 31)
+    for count in Self.counts {
+      for (limit, isGated) in [(Float.infinity, true), (7, true), (.infinity, false)] where isGated || kind != MOE_SWIGLU_OAI {
+        let gate = arguments(count, &random), up = arguments(count, &random)
+        var out = [Float](repeating: -5, count: count + 4)
+        table.row.pointee.activate(moe_expert_activation(kind: kind, limit: limit, alpha: 1.702), isGated ? gate : nil, up, Int64(count), &out)
+        for j in 0..<count {
+          let expected = naive(gate: isGated ? Double(gate[j]) : nil, up: Double(up[j]), limit: Double(limit), alpha: 1.702)
+          // 16 roundings of the value itself, and of the argument where it is small beside the exponential's.
+          let argument = isGated ? Double(gate[j]) : 1, other = isGated ? Double(up[j]) : Double(up[j])
+          let bound = 16 * Double(Float.ulpOfOne) * (abs(expected) + min(abs(argument), 1) * min(abs(other) + 1, 10) * (abs(argument) < 10 ? 1 : 0.01)) + 1e-36
+          #expect(abs(Double(out[j]) - expected) <= bound, "\(naive) limit \(limit) gate \(gate[j]) up \(up[j]): \(out[j]), expected \(expected)")
+        }
+        #expect(out[count...].allSatisfy { $0 == -5 })
+      }
+    }
+  }
+
+  @Test(arguments: KernelTable.runnable, activations.indices)
+  func activationsMayOverwriteTheirInput(_ table: KernelTable, _ index: Int) {
+    var random = KernelRandom(seed: 32)
+    let gate = arguments(77, &random), up = arguments(77, &random)
+    let activation = moe_expert_activation(kind: Self.activations[index].0, limit: 7, alpha: 1.702)
+    var apart = [Float](repeating: 0, count: 77), overGate = gate, overUp = up
+    table.row.pointee.activate(activation, gate, up, 77, &apart)
+    overGate.withUnsafeMutableBufferPointer { table.row.pointee.activate(activation, $0.baseAddress, up, 77, $0.baseAddress) }
+    overUp.withUnsafeMutableBufferPointer { table.row.pointee.activate(activation, gate, $0.baseAddress, 77, $0.baseAddress) }
+    #expect(apart == overGate && apart == overUp)
+  }
+
+  @Test(arguments: KernelTable.runnable, activations.indices)
+  func activationsKeepNaN(_ table: KernelTable, _ index: Int) {
+    let kind = Self.activations[index].0
+    var out = [Float](repeating: 0, count: 4)
+    table.row.pointee.activate(moe_expert_activation(kind: kind, limit: 7, alpha: 1.702), [.nan, 1, .nan, 1], [1, .nan, .nan, 1], 4, &out)
+    #expect(out[..<3].allSatisfy(\.isNaN) && out[3].isFinite)
+    if kind != MOE_SWIGLU_OAI {
+      table.row.pointee.activate(moe_expert_activation(kind: kind, limit: .infinity, alpha: 1), nil, [.nan, 1, .infinity, -.infinity], 4, &out)
+      #expect(out[0].isNaN && out[2] == .infinity)
+      // The reference's gelu of -inf is NaN too.
+      if kind != MOE_GELU && kind != MOE_GELU_TANH { #expect(out[3] == 0) }
+    }
+  }
+
+  @Test(arguments: KernelTable.runnable)
+  func swigluOAIValuesWorkedOut(_ table: KernelTable) {
+    let expected: [Float] = [-41.999719, 1.268694, -1.62318e-6, 0]
+    var out = [Float](repeating: 0, count: 4)
+    table.row.pointee.activate(moe_expert_activation(kind: MOE_SWIGLU_OAI, limit: 7, alpha: 1.702), [8, 1, -10, 0], [-9, 0.5, 3, 17], 4, &out)
+    for (a, b) in zip(out, expected) { #expect(abs(a - b) <= 4e-6 * max(abs(b), 1e-6)) }
+    table.row.pointee.activate(moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1), [1, 0, 0, 0], [0.5, 1, 2, 3], 4, &out)
+    #expect(abs(out[0] - 0.365529) < 1e-6)
+  }
+
+  @Test(arguments: KernelTable.runnable)
+  func accumulateAddsAWeightedRow(_ table: KernelTable) {
+    var random = KernelRandom(seed: 33)
+    for count in Self.counts {
+      let x = random.floats(count), y = random.floats(count), weight: Float = 0.7
+      var out = y + [-5, -5]
+      table.row.pointee.accumulate(weight, x, Int64(count), &out)
+      for j in 0..<count {
+        let expected = Double(y[j]) + Double(weight) * Double(x[j])
+        #expect(abs(Double(out[j]) - expected) <= Double(Float.ulpOfOne) * (abs(Double(y[j])) + abs(Double(weight * x[j]))))
+      }
+      #expect(out[count...] == [-5, -5])
+    }
+  }
+
+  @Test func int8RoundingIsItsDefinition() {
+    var random = KernelRandom(seed: 37)
+    for style in 0..<6 {
+      let x: [Float] = (0..<320).map { index in
+        switch style {
+        case 0: .random(in: -1...1, using: &random)
+        case 1: 0
+        case 2: index % 64 < 32 ? .random(in: -1e30...1e30, using: &random) : .random(in: -0x1p-130...0x1p-130, using: &random)
+        case 3: index == 40 ? .nan : .random(in: -1...1, using: &random)
+        case 4: index == 300 ? -.infinity : .random(in: -1...1, using: &random)
+        default: Float(index % 255) - 127
+        }
+      }
+      let all = KernelTable.runnable.map { Int8Rows(x, columns: 320, by: $0) }
+      for rows in all {
+        #expect(rows.codes == all[0].codes)
+        #expect(rows.scales.map(\.bitPattern) == all[0].scales.map(\.bitPattern) && rows.sums.map(\.bitPattern) == all[0].sums.map(\.bitPattern))
+        #expect(rows.codes.allSatisfy { $0 >= -127 })
+      }
+      for group in 0..<10 {
+        let values = x[group * 32..<(group + 1) * 32], rows = all[0]
+        guard values.allSatisfy(\.isFinite) else {
+          #expect(rows.scales[group].isNaN)
+          continue
+        }
+        let largest = values.map(abs).max()!
+        for (index, value) in zip(values.indices, values) {
+          #expect(abs(Double(rows.values[index]) - Double(value)) <= Double(largest) / 127 * 0.5001 + 0x1p-120)
+        }
+        let sum = rows.codes[group * 32..<(group + 1) * 32].reduce(0) { $0 + Int($1) }
+        #expect(rows.sums[group] == rows.scales[group] * Float(sum))
+      }
+    }
+  }
+
+  // MARK: routing: the same bits on every ISA
+
+  @Test func logitsAreDoubleSumsRoundedOnce() {
+    var random = KernelRandom(seed: 34)
+    for (experts, hidden) in [(1, 1), (3, 7), (8, 8), (5, 9), (16, 33), (60, 257), (7, 1031)] {
+      let x = random.floats(hidden), w = random.floats(experts * hidden), bias = random.floats(experts)
+      for useBias in [false, true] {
+        let expected = naiveProduct(w, rows: experts, columns: hidden, x).enumerated().map { $1 + (useBias ? Double(bias[$0]) : 0) }
+        var all: [[Float]] = []
+        for table in KernelTable.runnable {
+          var logits = [Float](repeating: .nan, count: experts + 1)
+          table.row.pointee.router_logits(x, w, useBias ? bias : nil, Int64(experts), Int64(hidden), &logits)
+          #expect(zip(logits, expected).allSatisfy { abs(Double($0) - $1) <= Double(Float($1).ulp) * 0.5001 + 1e-14 })
+          #expect(logits[experts].isNaN)
+          all.append(Array(logits[..<experts]))
+        }
+        #expect(all.allSatisfy { $0 == all[0] })
+      }
+    }
+  }
+
+  @Test(arguments: [(MOE_SCORE_SOFTMAX, RouterOracle.Score.softmax), (MOE_SCORE_SIGMOID, .sigmoid), (MOE_SCORE_SQRTSOFTPLUS, .sqrtSoftplus), (MOE_SCORE_IDENTITY, .identity)])
+  func scoresAreRoundedOnce(_ kind: moe_score, _ oracle: RouterOracle.Score) {
+    var random = KernelRandom(seed: 35)
+    for count in [1, 2, 7, 8, 60, 257] {
+      for range in [Float(0.001), 3, 80, 3000] {
+        let logits = random.floats(count, in: -range...range), expected = naiveScores(oracle, logits)
+        var all: [[UInt32]] = []
+        for table in KernelTable.runnable {
+          var scores = [Float](repeating: .nan, count: count)
+          table.row.pointee.router_scores(kind, logits, Int64(count), &scores)
+          #expect(zip(scores, expected).allSatisfy { abs(Double($0) - $1) <= 0.5001 * Double(Float($1).ulp) }, "\(oracle) of \(range)")
+          all.append(scores.map(\.bitPattern))
+        }
+        #expect(all.allSatisfy { $0 == all[0] })
+      }
+    }
+  }
+
+  @Test func topKIsTheSameEverywhere() {
+    var random = KernelRandom(seed: 36)
+    for count in [1, 2, 3, 15, 16, 17, 255, 256, 257, 512, 1024] {
+      for k in Set([1, 2, 8, count / 2, count, count + 3]).filter({ $0 > 0 }) {
+        for style in 0..<5 {
+          let scores: [Float] = (0..<count).map { index in
+            switch style {
+            case 0: .random(in: -1...1, using: &random)
+            case 1: Float(Int.random(in: 0...3, using: &random))
+            case 2: index % 3 == 0 ? .nan : index % 3 == 1 ? -.infinity : .random(in: -1...1, using: &random)
+            case 3: index % 5 == 0 ? .infinity : -0.0
+            default: index % 2 == 0 ? 0 : -0.0
+            }
+          }
+          let expected = naiveTopK(scores, k)
+          for table in KernelTable.runnable {
+            var ids = [Int32](repeating: -7, count: k + 2)
+            let found = Int(table.row.pointee.topk(scores, Int64(count), Int64(k), &ids))
+            #expect(ids[..<found].map(Int.init) == expected)
+            #expect(ids[k...].allSatisfy { $0 == -7 })
+          }
+        }
+      }
+    }
+    var ids: [Int32] = [-7]
+    for table in KernelTable.runnable { #expect(table.row.pointee.topk([1, 2], 2, 0, &ids) == 0 && table.row.pointee.topk([1], 0, 1, &ids) == 0) }
+    #expect(ids == [-7])
+  }
+}
