@@ -1,7 +1,7 @@
 // Every kernel body, compiled inside one ISA file, and that ISA's table at the end.
 //
 // The ISA file defines before: ISA (its name), BODY, GEMM_ROWS (rows of one tile), `supported()` and the
-// vocabulary: `lanes` (16 floats), load_lanes, store_lanes, multiply_add.
+// vocabulary: `lanes` (16 floats), load_lanes, store_lanes, multiply_add; and PEAK_CHAINS where gemm/peak.h does not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -15,6 +15,7 @@
 #include "gating/scores.h"
 #include "gating/topk.h"
 #include "gemm/gemm_float.h"
+#include "gemm/peak.h"
 #include "rows/activate.h"
 #include "rows/accumulate.h"
 
@@ -38,4 +39,5 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .topk = topk,
     .activate = activate,
     .accumulate = accumulate,
+    .peak_multiply_add = peak_multiply_add,
 };

@@ -124,6 +124,8 @@ typedef struct moe_kernels {
   void (*activate)(moe_expert_activation activation, const float *gate, const float *up, int64_t n, float *out);
   /// y[j] += weight * x[j].
   void (*accumulate)(float weight, const float *x, int64_t n, float *y);
+  /// Multiply-adds in registers only, for measuring this ISA's peak: sets `flops` to their number, 2 a multiply-add and lane.
+  float (*peak_multiply_add)(int64_t steps, int64_t *flops);
 } moe_kernels;
 
 /// Number of kernel tables compiled in, best first; the last is "scalar" and always supported.

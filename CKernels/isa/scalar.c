@@ -3,6 +3,7 @@
 
 #define ISA scalar
 #define GEMM_ROWS 2
+#define PEAK_CHAINS 3
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return true; }
