@@ -46,3 +46,13 @@ FORMAT void encode_iq4_nl(const float *restrict values, int64_t count, void *res
     for (int i = 0; i < 16; i++) block[2 + i] = (uint8_t)(nearest_iq4(x[i] * inverse) | nearest_iq4(x[16 + i] * inverse) << 4);
   }
 }
+
+/// Signed codes: the levels themselves.
+FORMAT void codes_iq4(const uint8_t *restrict bytes, uint8_t *restrict codes) {
+  for (int i = 0; i < 16; i++) codes[i] = (uint8_t)iq4_levels[bytes[i] & 15], codes[16 + i] = (uint8_t)iq4_levels[bytes[i] >> 4];
+}
+
+FORMAT void codes_iq4_nl(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
+  scales[0] = load_f16(block);
+  codes_iq4(block + 2, codes);
+}

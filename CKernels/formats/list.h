@@ -65,3 +65,19 @@
   X(int4, 2, 1, -1, NULL, true, 1)                       \
   X(nf4, 2, 1, -1, NULL, true, 1)                        \
   X(e2m1, 2, 1, -1, NULL, true, 1)
+
+// Formats whose codes meet int8 activations as integers: X(name, values a block, bytes a block, columns a scale, quads of products that
+// fit 16 bits when summed, signed codes).
+//
+// `codes_<name>(block, codes, scales, minima)` unpacks one block; value = scale * code, plus the minimum where codes are unsigned.
+#define MOE_INT8_FORMATS(X)          \
+  X(q4_0, 32, 18, 32, 8, false)      \
+  X(q4_1, 32, 20, 32, 8, false)      \
+  X(q5_0, 32, 22, 32, 4, false)      \
+  X(q8_0, 32, 34, 32, 1, true)       \
+  X(q4_k, 256, 144, 32, 8, false)    \
+  X(q5_k, 256, 176, 32, 4, false)    \
+  X(q6_k, 256, 210, 16, 4, true)     \
+  X(iq4_nl, 32, 18, 32, 1, true)     \
+  X(iq4_xs, 256, 136, 32, 1, true)   \
+  X(mxfp4, 32, 17, 32, 8, true)

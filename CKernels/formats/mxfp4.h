@@ -37,3 +37,9 @@ FORMAT void encode_mxfp4(const float *restrict values, int64_t count, void *rest
     for (int i = 0; i < 16; i++) block[1 + i] = (uint8_t)(nearest_mxfp4(values[i], d) | nearest_mxfp4(values[16 + i], d) << 4);
   }
 }
+
+/// Signed codes: twice the E2M1 values.
+FORMAT void codes_mxfp4(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
+  scales[0] = half_of_e8m0(block[0]);
+  for (int i = 0; i < 16; i++) codes[i] = (uint8_t)twice_e2m1(block[1 + i] & 15), codes[16 + i] = (uint8_t)twice_e2m1(block[1 + i] >> 4);
+}

@@ -27,3 +27,8 @@ FORMAT void encode_q4_0(const float *restrict values, int64_t count, void *restr
     }
   }
 }
+
+FORMAT void codes_q4_0(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
+  scales[0] = load_f16(block), minima[0] = -8 * scales[0];
+  for (int i = 0; i < 16; i++) codes[i] = block[2 + i] & 15, codes[16 + i] = block[2 + i] >> 4;
+}

@@ -30,3 +30,8 @@ FORMAT void encode_q4_1(const float *restrict values, int64_t count, void *restr
     }
   }
 }
+
+FORMAT void codes_q4_1(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
+  scales[0] = load_f16(block), minima[0] = load_f16(block + 2);
+  for (int i = 0; i < 16; i++) codes[i] = block[4 + i] & 15, codes[16 + i] = block[4 + i] >> 4;
+}

@@ -31,3 +31,10 @@ FORMAT void encode_q5_0(const float *restrict values, int64_t count, void *restr
     store_u32(block + 2, fifth);
   }
 }
+
+FORMAT void codes_q5_0(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
+  uint32_t fifth = load_u32(block + 2);
+  scales[0] = load_f16(block), minima[0] = -16 * scales[0];
+  for (int i = 0; i < 16; i++) codes[i] = block[6 + i] & 15, codes[16 + i] = block[6 + i] >> 4;
+  for (int i = 0; i < 32; i++) codes[i] = (uint8_t)(codes[i] | (fifth >> i & 1) << 4);
+}

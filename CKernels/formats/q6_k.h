@@ -88,3 +88,16 @@ FORMAT void encode_q6_k(const float *restrict values, int64_t count, void *restr
     }
   }
 }
+
+/// Signed codes -32 ... 31.
+FORMAT void codes_q6_k(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
+  float d = load_f16(block + 208);
+  for (int g = 0; g < 16; g++) scales[g] = d * (float)(int8_t)block[192 + g];
+  for (int h = 0; h < 2; h++)
+    for (int part = 0; part < 4; part++) {
+      const uint8_t *low = block + 64 * h + 32 * (part % 2), *high = block + 128 + 32 * h;
+      uint8_t *out = codes + 128 * h + 32 * part;
+      int low_shift = 4 * (part / 2), high_shift = 2 * part;
+      for (int i = 0; i < 32; i++) out[i] = (uint8_t)(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+    }
+}

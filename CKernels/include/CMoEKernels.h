@@ -91,21 +91,43 @@ typedef enum moe_score { MOE_SCORE_SOFTMAX = 0, MOE_SCORE_SIGMOID, MOE_SCORE_SQR
 
 // ---------------------------------------------------------------- the kernel table
 
+/// Activations rounded to int8: 32 neighbouring columns of a row share a scale.
+///
+/// q is in [-127, 127]; x is about q * scale. `sums` holds scale * (sum of the 32 q). Rows are `stride` codes and `stride / 32` scales apart.
+typedef struct moe_int8_rows {
+  const int8_t *codes;
+  const float *scales;
+  const float *sums;
+  int64_t stride;
+} moe_int8_rows;
+
+/// The most rows of activations that one call of `gemm` or `gemm_int8` takes.
+enum { MOE_GEMM_ROWS = 64 };
+
 /// The kernels of one weight format on one ISA.
 typedef struct moe_format_kernels {
   /// Name of `gemm`, e.g. "gemm_q4_0_avx2".
   const char *name;
   /// y[i * y_stride + (r - row_begin)] = sum over columns of w[r, c] * x[rows[i] * x_stride + c] for r in [row_begin, row_end), i in [0, m).
   ///
-  /// The sum runs over segments of `segment` columns (a multiple of the block and of 16, or at least `columns` for one segment):
-  /// each in a fixed order of 16 lanes, the segment sums in order. The result of (i, r) does not depend on m, on the
-  /// row range or on the other rows. `rows` NULL means the identity. `scratch` holds `moe_gemm_scratch(columns)` floats.
+  /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, or at least `columns` for one segment): in
+  /// each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
+  /// does not depend on m, on the row range or on the other rows. `rows` NULL means the identity; m is at most MOE_GEMM_ROWS.
+  /// `scratch` holds `moe_gemm_scratch()` floats, aligned to 64 bytes.
   void (*gemm)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride, const int32_t *rows, int64_t m,
                int64_t segment, float *y, int64_t y_stride, float *scratch);
+  /// Name of `gemm_int8`, e.g. "gemm_int8_q4_0_avx2", or NULL.
+  const char *int8_name;
+  /// As `gemm`, on int8 activations: products of codes are summed exactly for each group of equal scale, the groups in order, each with
+  /// one fused multiply-add for the scale and one for the minimum. The same bits on every ISA. NULL for formats without it.
+  void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x, const int32_t *rows, int64_t m,
+                    int64_t segment, float *y, int64_t y_stride, float *scratch);
+  /// Products of `gemm_int8` that are summed in 16 bits before they are widened, in pairs; 1 when every pair is widened.
+  int32_t int8_run;
 } moe_format_kernels;
 
-/// Floats of scratch that `gemm` needs for a matrix of `columns`.
-int64_t moe_gemm_scratch(int64_t columns);
+/// Floats of scratch that `gemm` and `gemm_int8` need.
+int64_t moe_gemm_scratch(void);
 
 /// Every kernel of one ISA. Rows of the table are constants; two can be used side by side.
 typedef struct moe_kernels {
@@ -122,10 +144,15 @@ typedef struct moe_kernels {
   int64_t (*topk)(const float *scores, int64_t n, int64_t k, int32_t *ids);
   /// out[j] = act(gate[j]) * up[j] for gated experts; act(up[j]) when gate is NULL. out may be gate or up.
   void (*activate)(moe_expert_activation activation, const float *gate, const float *up, int64_t n, float *out);
+  /// Rounds n values (a multiple of 32) to int8 codes, a scale and a sum for each 32: see moe_int8_rows. The same bits on every ISA.
+  void (*quantize_int8)(const float *x, int64_t n, int8_t *codes, float *scales, float *sums);
   /// y[j] += weight * x[j].
   void (*accumulate)(float weight, const float *x, int64_t n, float *y);
-  /// Multiply-adds in registers only, for measuring this ISA's peak: sets `flops` to their number, 2 a multiply-add and lane.
-  float (*peak_multiply_add)(int64_t steps, int64_t *flops);
+  /// For measuring peaks: multiply-adds in registers only. `operations` is set to what was done, 2 a multiply-add and lane.
+  float (*peak_multiply_add)(int64_t steps, int64_t *operations);
+  /// Likewise on int8, the products summed in 16 bits, and in 32 bits.
+  float (*peak_int8)(int64_t steps, int64_t *operations);
+  float (*peak_int8_wide)(int64_t steps, int64_t *operations);
 } moe_kernels;
 
 /// Number of kernel tables compiled in, best first; the last is "scalar" and always supported.

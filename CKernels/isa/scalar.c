@@ -1,28 +1,91 @@
-// The portable table: 16 lanes as four vectors of four, mapped by the compiler to the baseline instruction set.
+// The portable table: eight lanes as arrays, mapped by the compiler to the baseline instruction set.
 #include "CMoEKernels.h"
 
+#include <math.h>
+#include <string.h>
+
 #define ISA scalar
-#define GEMM_ROWS 2
-#define PEAK_CHAINS 3
+#define PEAK_CHAINS 5
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return true; }
 
 typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
-typedef struct lanes { four part[4]; } lanes;
+typedef struct { four part[2]; } vec;
+typedef struct { uint8_t at[32]; } bytes;
+typedef struct { int16_t at[16]; } words;
+typedef struct { int32_t at[8]; } ints;
 
-BODY lanes load_lanes(const float *p) {
-  const four *q = (const four *)p;
-  return (lanes){{q[0], q[1], q[2], q[3]}};
+BODY vec load_vec(const float *p) { return (vec){{((const four *)p)[0], ((const four *)p)[1]}}; }
+BODY void store_vec(float *p, vec v) { ((four *)p)[0] = v.part[0], ((four *)p)[1] = v.part[1]; }
+BODY vec splat(float x) { return (vec){{{x, x, x, x}, {x, x, x, x}}}; }
+BODY vec add_vec(vec a, vec b) { return (vec){{a.part[0] + b.part[0], a.part[1] + b.part[1]}}; }
+BODY vec multiply(vec a, vec b) { return (vec){{a.part[0] * b.part[0], a.part[1] * b.part[1]}}; }
+BODY vec multiply_add(vec a, vec b, vec c) { return (vec){{a.part[0] * b.part[0] + c.part[0], a.part[1] * b.part[1] + c.part[1]}}; }
+
+BODY vec fused_multiply_add(vec a, vec b, vec c) {
+  for (int i = 0; i < 2; i++)
+    for (int j = 0; j < 4; j++) c.part[i][j] = fmaf(a.part[i][j], b.part[i][j], c.part[i][j]);
+  return c;
 }
 
-BODY void store_lanes(float *p, lanes v) {
-  for (int i = 0; i < 4; i++) ((four *)p)[i] = v.part[i];
+BODY void transpose_vecs(const float *rows, int64_t stride, float *out, int64_t out_stride) {
+  for (int c = 0; c < 8; c++)
+    for (int r = 0; r < 8; r++) out[c * out_stride + r] = rows[r * stride + c];
 }
 
-BODY lanes multiply_add(lanes sum, lanes a, lanes b) {
-  for (int i = 0; i < 4; i++) sum.part[i] += a.part[i] * b.part[i];
-  return sum;
+BODY bytes load_bytes(const uint8_t *p) {
+  bytes v;
+  memcpy(&v, p, 32);
+  return v;
+}
+
+BODY void hide(bytes *v) { __asm__("" : "+m"(*v)); }
+
+BODY bytes splat_quad(const int8_t *p) {
+  bytes v;
+  for (int i = 0; i < 32; i += 4) memcpy(v.at + i, p, 4);
+  return v;
+}
+
+BODY void transpose_quads(const uint8_t *rows, int64_t stride, uint8_t *out) {
+  for (int q = 0; q < 8; q++)
+    for (int r = 0; r < 8; r++) memcpy(out + 32 * q + 4 * r, rows + r * stride + 4 * q, 4);
+}
+
+BODY words pair_products(bytes codes, bytes x) {
+  words sums;
+  for (int i = 0; i < 16; i++) sums.at[i] = (int16_t)(codes.at[2 * i] * (int8_t)x.at[2 * i] + codes.at[2 * i + 1] * (int8_t)x.at[2 * i + 1]);
+  return sums;
+}
+
+BODY words signed_pair_products(bytes codes, bytes x) {
+  words sums;
+  for (int i = 0; i < 16; i++)
+    sums.at[i] = (int16_t)((int8_t)codes.at[2 * i] * (int8_t)x.at[2 * i] + (int8_t)codes.at[2 * i + 1] * (int8_t)x.at[2 * i + 1]);
+  return sums;
+}
+
+BODY words add_words(words a, words b) {
+  for (int i = 0; i < 16; i++) a.at[i] = (int16_t)(a.at[i] + b.at[i]);
+  return a;
+}
+
+BODY ints sum_pairs(words a) {
+  ints sums;
+  for (int i = 0; i < 8; i++) sums.at[i] = a.at[2 * i] + a.at[2 * i + 1];
+  return sums;
+}
+
+BODY ints add_ints(ints a, ints b) {
+  for (int i = 0; i < 8; i++) a.at[i] += b.at[i];
+  return a;
+}
+
+BODY vec floats_of(ints a) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = (float)a.at[i];
+  return v;
 }
 
 #include "../kernels.h"

@@ -10,9 +10,15 @@ public struct HiddenStates: Sendable, Equatable {
 
   /// - Throws: `MoEError.rows` when `values` is not tokens x hidden.
   public init(_ values: [Float], tokens: Int, hidden: Int) throws(MoEError) {
-    guard tokens >= 0, hidden > 0, values.count == tokens.multipliedReportingOverflow(by: hidden).partialValue else {
+    guard tokens >= 0, hidden > 0, values.count % hidden == 0, values.count / hidden == tokens else {
       throw .rows(expected: [tokens, hidden], found: [values.count])
     }
+    self.tokens = tokens
+    self.hidden = hidden
+    self.values = values
+  }
+
+  init(unchecked values: [Float], tokens: Int, hidden: Int) {
     self.tokens = tokens
     self.hidden = hidden
     self.values = values

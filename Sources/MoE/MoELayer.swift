@@ -2,7 +2,7 @@
 
 public import MoECheckpoint
 internal import MoEDispatch
-internal import MoEExperts
+public import MoEExperts
 public import MoEFamilies
 internal import MoEGroupedGEMM
 public import MoERouting
@@ -28,28 +28,30 @@ public struct MoELayer: Sendable {
   /// Layer `layer` of a checkpoint.
   ///
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
-  public init(_ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu) throws(MoEError) {
+  public init(_ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float) throws(MoEError) {
     let model = try MoEModel(checkpoint)
-    try self.init(model, block: try model.block(layer: layer), on: machine, device: device)
+    try self.init(model, block: try model.block(layer: layer), on: machine, device: device, activations: activations)
   }
 
   /// One block of a model.
   ///
   /// - Throws: `MoEError` naming the key or tensor at fault.
-  public init(_ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu) throws(MoEError) {
+  public init(_ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float) throws(MoEError) {
     try self.init(
       configuration: try model.configuration(of: block), weights: try model.weights(of: block, kernels: machine.kernels), on: machine,
-      device: device)
+      device: device, activations: activations)
   }
 
   /// A layer from parts.
   ///
   /// - Throws: `MoEError.machine` when the device is not built in.
-  public init(configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu) throws(MoEError) {
+  public init(configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float)
+    throws(MoEError)
+  {
     self.configuration = configuration
     self.weights = weights
     switch device {
-    case .cpu: backend = CPUBackend(kernels: machine.kernels, pool: machine.pool)
+    case .cpu: backend = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
     case .blas:
       guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
         throw .machine("the package was built without the trait OpenBLAS")
@@ -60,6 +62,11 @@ public struct MoELayer: Sendable {
 
   /// Width of the rows in and out.
   public var hidden: Int { configuration.hidden }
+
+  /// True when some product of the layer is computed on int8 activations.
+  public var usesInt8: Bool {
+    backend.usesInt8(weights.experts) || weights.shared.map(backend.usesInt8) == true
+  }
 
   /// The layer's output for hidden states [tokens, hidden].
   ///

@@ -17,6 +17,7 @@ extension Family {
     qwen(["qwen2_moe"], experts: 60, topK: 4, intermediate: 1408, norm: false, shared: 5632),
     qwen(["qwen3_next", "qwen4_exp_text"], experts: 512, topK: 10, intermediate: 512, norm: true, shared: 512),
     qwen(["qwen3_5_moe_text", "qwen3_5_moe"], experts: 256, topK: 8, intermediate: 512, norm: nil, shared: 512),
+    qwen(["mellum"], experts: 64, topK: 8, intermediate: 896, norm: true, shared: nil),
     qwen(["qwen3_moe", "qwen3_omni_moe_text"], experts: 128, topK: 8, intermediate: 768, norm: false, shared: nil),
     qwen(["qwen3_vl_moe_text", "qwen3_vl_moe"], experts: 60, topK: 4, intermediate: 1408, norm: nil, shared: nil),
     Family(
@@ -58,6 +59,16 @@ extension Family {
       shared: SharedRule(
         names: .projections("shared_experts."),
         intermediate: .key("moe_intermediate_size", default: 1536) * .key("moe_num_shared_experts", default: 2))),
+    Family(
+      names: ["bailing_moe"], blocks: ["layers.{layer}.mlp"], intermediate: .key("moe_intermediate_size"), experts: .key("num_experts"),
+      topK: .key("num_experts_per_tok"),
+      router: RouterRule(
+        score: .fixed(.softmax), norm: .init(when: .key("norm_topk_prob", default: true)),
+        scale: .key("routed_scaling_factor", default: 1)),
+      routerNames: RouterNames(weight: ["gate.weight"]), layouts: [.projections, .fused],
+      shared: SharedRule(
+        names: .projections("shared_experts."),
+        intermediate: .key("moe_intermediate_size") * .key("num_shared_experts", default: 0))),
     Family(
       names: ["longcat_flash"], blocks: ["layers.{layer}.mlp"], layers: .key("num_layers", "num_hidden_layers", default: 28),
       intermediate: .key("expert_ffn_hidden_size", "moe_intermediate_size", default: 2048),
@@ -114,9 +125,13 @@ extension Family {
         names: .projections("shared_experts."),
         intermediate: .key("moe_intermediate_size", default: 1407) * .key("n_shared_experts", default: 2))),
     deepseek(
-      ["deepseek_v3", "deepseek_v32", "kimi_k2", "axk1"], experts: 256, topK: 8, intermediate: 2048, groups: (8, 4), scale: 2.5),
+      ["deepseek_v3", "deepseek_v32", "kimi_k2", "beam"], experts: 256, topK: 8, intermediate: 2048, groups: (8, 4), scale: 2.5),
     deepseek(
       ["glm4_moe", "glm4v_moe_text", "glm4v_moe", "solar_open"], experts: 128, topK: 8, intermediate: 1408, groups: (1, 1), scale: 1),
+    deepseek(["exaone_moe"], experts: 64, topK: 8, intermediate: 1024, groups: (1, 1), scale: 2.5),
+    deepseek(["kimi_linear"], experts: 256, topK: 8, intermediate: 1024, groups: (1, 1), scale: 2.446),
+    deepseek(["mimo_v2_flash"], experts: 256, topK: 8, intermediate: 2048, groups: (1, 1), scale: 1, shared: nil),
+    deepseek(["bailing_moe_v2"], experts: 256, topK: 8, intermediate: 512, groups: (8, 4), scale: 2.5),
     deepseek(["glm_moe_dsa"], experts: 256, topK: 8, intermediate: 2048, groups: (1, 1), scale: 2.5),
     deepseek(["glm4_moe_lite"], experts: 64, topK: 4, intermediate: 1536, groups: (1, 1), scale: 1.8),
     deepseek(["dots1"], experts: nil, topK: nil, intermediate: 1408, groups: (1, 1), scale: 1, norm: false, shared: nil),
@@ -131,6 +146,25 @@ extension Family {
       shared: SharedRule(
         names: .projections("shared_mlp."),
         intermediate: .key("moe_intermediate_size", default: 1536) * .key("num_shared_experts", default: 1))),
+    Family(
+      names: ["afmoe"], blocks: ["layers.{layer}.mlp"], intermediate: .key("moe_intermediate_size", default: 1408),
+      experts: .key("num_experts", default: 64), topK: .key("num_experts_per_tok", default: 6),
+      router: RouterRule(score: .fixed(.sigmoid), norm: .init(epsilon: 1e-20), scale: .key("route_scale", default: 1)),
+      routerNames: RouterNames(weight: ["router.gate.weight"], choiceBias: ["expert_bias"], needsChoiceBias: .always),
+      layouts: [.projections, .fused],
+      shared: SharedRule(
+        names: .projections("shared_experts."),
+        intermediate: .key("moe_intermediate_size", default: 1408) * .key("num_shared_experts", default: 2))),
+    Family(
+      names: ["minimax_m3_vl_text"], blocks: ["layers.{layer}.block_sparse_moe", "layers.{layer}.mlp"],
+      intermediate: .key("intermediate_size", default: 3072), experts: .key("num_local_experts", default: 128),
+      topK: .key("num_experts_per_tok", default: 4),
+      router: RouterRule(score: .fixed(.sigmoid), norm: .init(), scale: .key("routed_scaling_factor", default: 2)),
+      routerNames: RouterNames(weight: ["gate.weight"], choiceBias: ["e_score_correction_bias"], needsChoiceBias: .always),
+      layouts: [.numbered, .fused],
+      activation: ActivationRule(keys: [], limit: .key("swiglu_limit", default: 7), alpha: .key("swiglu_alpha", default: 1.702)),
+      shared: SharedRule(
+        names: .projections("shared_experts."), intermediate: .key("shared_intermediate_size", default: 3072))),
     Family(
       names: ["minimax_m2"], blocks: ["layers.{layer}.block_sparse_moe", "layers.{layer}.mlp"],
       intermediate: .key("intermediate_size", default: 1536), experts: .key("num_local_experts", "num_experts", default: 256),
@@ -188,13 +222,15 @@ extension Family {
     shared: Int? = 1
   ) -> Family {
     Family(
-      names: names, blocks: ["layers.{layer}.mlp"], intermediate: .key("moe_intermediate_size", default: intermediate),
+      names: names, blocks: ["layers.{layer}.mlp", "layers.{layer}.block_sparse_moe"],
+      intermediate: .key("moe_intermediate_size", default: intermediate),
       experts: .key("n_routed_experts", "num_local_experts", "num_experts", default: experts),
       topK: .key("num_experts_per_tok", "num_experts_per_token", default: topK),
       router: deepseekRule(groups: groups, scale: scale, norm: norm),
       routerNames: RouterNames(
-        weight: ["gate.weight"], choiceBias: ["gate.e_score_correction_bias", "gate.expert_bias"], needsChoiceBias: .always),
-      layouts: [.projections, .fused],
+        weight: ["gate.weight"], choiceBias: ["gate.e_score_correction_bias", "gate.expert_bias", "e_score_correction_bias"],
+        needsChoiceBias: .always),
+      layouts: [.projections, .numbered, .fused],
       shared: SharedRule(
         names: .projections("shared_experts."),
         intermediate: .key("moe_intermediate_size", default: intermediate)

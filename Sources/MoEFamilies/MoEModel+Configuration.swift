@@ -62,8 +62,11 @@ extension MoEModel {
     }
     if let groups = rule.groups, try reader.flag(groups.when) {
       let count = try reader.integer(groups.count)
+      // GGUF marks DeepSeek-V2's rule by its softmax scores alone.
+      let isV2 = if case .gguf = rule.score { record.score == .softmax } else { false }
       if count > 1 || groups.fill == 0 {
-        record.groups = .init(count: count, kept: try reader.integer(groups.kept), score: groups.score, fill: groups.fill)
+        record.groups = .init(
+          count: count, kept: try reader.integer(groups.kept), score: isV2 ? .max : groups.score, fill: isV2 ? 0 : groups.fill)
       }
     }
     if let norm = rule.norm, try reader.flag(norm.when) {

@@ -26,6 +26,8 @@ package struct BLASBackend: Sendable {
 extension BLASBackend: GroupedGEMMBackend {
   package var name: String { "blas" }
 
+  package func usesInt8(_ bank: ExpertBank) -> Bool { false }
+
   package func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows) {
     for expert in 0..<bank.count where !plan.rows(of: expert).isEmpty {
       let group = plan.rows(of: expert), weights = bank.experts[expert]

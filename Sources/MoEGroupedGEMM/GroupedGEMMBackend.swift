@@ -11,6 +11,9 @@ package protocol GroupedGEMMBackend: Sendable {
   /// The device, as kernbench names it: "cpu", "blas".
   var name: String { get }
 
+  /// True when some product of these experts is computed on int8 activations.
+  func usesInt8(_ bank: ExpertBank) -> Bool
+
   /// activated[row] = act(gate x) * up x for the token x of every row of the plan; [plan.rows, intermediate].
   func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows)
 

@@ -15,7 +15,7 @@ struct Choices {
     let limit =
       switch capacity.limit {
       case .assignments(let n): n
-      case .fraction(let f): Int((f * Double(output.tokens)).rounded(.up))
+      case .fraction(let f): Int((min(f, 1) * Double(output.tokens)).rounded(.up))
       case .twiceEvenShare: 2 * ((output.tokens + configuration.experts - 1) / configuration.experts)
       }
     var kept = [Bool](repeating: false, count: output.count)

@@ -21,7 +21,7 @@ extension Router {
       for expert in 0..<experts { columns[expert * tokens + token] = lost ? .nan : scratch.choice[expert] }
       if lost { chosen[token] = [(.nan, 0)] }
     }
-    let capacity = min(tokens, Int((Double(tokens) * Double(factor) / Double(experts)).rounded(.up)))
+    let capacity = Int(min(Double(tokens), (Double(tokens) * Double(factor) / Double(experts)).rounded(.up)))
     var ids = [Int32](repeating: 0, count: max(capacity, 1))
     for expert in 0..<experts {
       let column = Array(columns[expert * tokens..<(expert + 1) * tokens])

@@ -33,4 +33,9 @@ public struct KernelTable: Sendable, Hashable, CustomStringConvertible {
 
   /// Name of the GEMM kernel that runs on weights of `format`: "gemm_q4_0_avx2".
   public func gemmName(_ format: WeightFormat) -> String { String(cString: row.pointee.formats[Int(format.index)].name) }
+
+  /// Name of the kernel that runs on int8 activations, nil for formats without one: "gemm_int8_q4_0_avx2".
+  public func int8GEMMName(_ format: WeightFormat) -> String? {
+    row.pointee.formats[Int(format.index)].int8_name.map { String(cString: $0) }
+  }
 }

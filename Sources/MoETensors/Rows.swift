@@ -48,7 +48,7 @@ private func checkRows(_ format: WeightFormat, count: Int, columns: Int, stride:
   guard [.f32, .f16, .bf16].contains(format) else {
     throw ShapeError(tensor: "rows", reason: "activations are f32, f16 or bf16, found \(format)")
   }
-  guard count >= 0, columns > 0, stride >= columns, count <= Int32.max, !count.multipliedReportingOverflow(by: stride * 4).overflow else {
+  guard count >= 0, columns > 0, stride >= columns, stride <= Int32.max, count <= Int32.max else {
     throw ShapeError(tensor: "rows", reason: "\(count) rows of \(columns) with stride \(stride)")
   }
 }

@@ -12,12 +12,12 @@ enum ConformanceCase {
   case checkpoint(String, expected: String)
   case malformed(String, String)
 
-  func run(on machine: Machine, _ device: MoELayer.Device) -> [CaseResult] {
+  func run(_ setting: LayerSetting) -> [CaseResult] {
     switch self {
-    case .layer(let path, let file): [LayerCase(path: path, file: file).run(on: machine, device)]
+    case .layer(let path, let file): LayerCase(path: path, file: file).run(setting)
     case .quants(let path, let file): QuantsCase(path: path, file: file).run()
     case .packed(let path, let file): PackedCase(path: path, file: file).run()
-    case .checkpoint(let path, let expected): [CheckpointCase(path: path, expectedPath: expected).run(on: machine, device)]
+    case .checkpoint(let path, let expected): CheckpointCase(path: path, expectedPath: expected).run(setting)
     case .malformed(let path, let message): [.failed(path, message)]
     }
   }

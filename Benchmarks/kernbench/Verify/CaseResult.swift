@@ -43,13 +43,25 @@ struct CaseResult {
 }
 
 /// Largest distance relative to the largest reference value; NaN or a wrong count is infinite.
-func relativeError(_ found: some Collection<Float>, _ expected: some Collection<Float>) -> Double {
+func relativeError(_ found: [Float], _ expected: [Float]) -> Double {
   guard found.count == expected.count else { return .infinity }
   var distance = 0.0, scale = 0.0
   for (a, b) in zip(found, expected) {
     guard a.isFinite, b.isFinite else { return .infinity }
     distance = max(distance, abs(Double(a) - Double(b)))
     scale = max(scale, abs(Double(b)))
+  }
+  return distance == 0 ? 0 : distance / max(scale, .leastNormalMagnitude)
+}
+
+/// Squared distance relative to the squared reference; NaN or a wrong count is infinite.
+func normalizedSquaredError(_ found: [Float], _ expected: [Float]) -> Double {
+  guard found.count == expected.count else { return .infinity }
+  var distance = 0.0, scale = 0.0
+  for (a, b) in zip(found, expected) {
+    guard a.isFinite, b.isFinite else { return .infinity }
+    distance += (Double(a) - Double(b)) * (Double(a) - Double(b))
+    scale += Double(b) * Double(b)
   }
   return distance == 0 ? 0 : distance / max(scale, .leastNormalMagnitude)
 }

@@ -6,24 +6,25 @@ struct LayerCase {
   let path: String
   let file: SafetensorsFile
 
-  func run(on machine: Machine, _ device: MoELayer.Device) -> CaseResult {
-    do { return try check(on: machine, device) } catch { return .failed(path.caseName, "\(error)") }
+  func run(_ setting: LayerSetting) -> [CaseResult] {
+    do { return try check(setting) } catch { return [.failed(path.caseName, "\(error)")] }
   }
 
-  private func check(on machine: Machine, _ device: MoELayer.Device) throws -> CaseResult {
-    guard let text = file.metadata["spec"] else { return .failed(path.caseName, "the file has no metadata entry 'spec'") }
+  private func check(_ setting: LayerSetting) throws -> [CaseResult] {
+    guard let text = file.metadata["spec"] else { return [.failed(path.caseName, "the file has no metadata entry 'spec'")] }
     let spec = try JSON(parsing: text, file: path)
     guard case .object(var config)? = spec["hf_config"], let prefix = spec["checkpoint_prefix"]?.string else {
-      return .failed(path.caseName, "spec lacks hf_config or checkpoint_prefix")
+      return [.failed(path.caseName, "spec lacks hf_config or checkpoint_prefix")]
     }
     if let quantization = spec["quantization"], !quantization.isNull { config["quantization_config"] = Self.published(quantization) }
     let model = try MoEModel(Checkpoint(tensors: file, metadata: .config(.object(config)), path: path))
     let block = try model.block(prefix: prefix)
     let differences = try SpecComparison(spec: spec, configuration: model.configuration(of: block), names: model.names(of: block)).differences
-    guard differences.isEmpty else { return .failed(path.caseName, "derived configuration differs: \(differences.joined(separator: "; "))") }
-    let layer = try MoELayer(model, block: block, on: machine, device: device)
-    return try LayerCheck(name: path.caseName, source: file, prefix: "io.").run(
-      layer, input: "hidden_states", output: "output", routedOutput: "routed_output")
+    guard differences.isEmpty else { return [.failed(path.caseName, "derived configuration differs: \(differences.joined(separator: "; "))")] }
+    return try setting.layers(model, block).map { layer in
+      try LayerCheck(name: path.caseName, source: file, prefix: "io.").run(
+        layer, input: "hidden_states", output: "output", routedOutput: "routed_output")
+    }
   }
 
   /// `spec.quantization` in the words of a published `quantization_config`.
@@ -35,9 +36,28 @@ struct LayerCase {
   }
 }
 
+/// Where and how the layers of a run are computed.
+struct LayerSetting {
+  let machine: Machine
+  let device: MoELayer.Device
+  let precisions: [ActivationPrecision]
+
+  /// The layer in every precision asked for; in int8 only where that makes a difference.
+  func layers(_ model: MoEModel, _ block: MoEBlock) throws -> [MoELayer] {
+    let weights = try model.weights(of: block, kernels: machine.kernels), configuration = try model.configuration(of: block)
+    return try precisions.compactMap { precision in
+      let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: precision)
+      return precision == .float || layer.usesInt8 ? layer : nil
+    }
+  }
+}
+
 /// Compares a layer with the tensors of a reference run.
 struct LayerCheck {
+  /// max|error| / max|reference| on float activations.
   static let outputBound = 2e-5
+  /// sum of squared errors / sum of squares on int8 activations.
+  static let int8Bound = 3e-4
   static let weightBound = 1e-5
 
   let name: String
@@ -55,15 +75,17 @@ struct LayerCheck {
     if let message = try routingDifference(routing, tokens) { return .failed(name, message) }
     let expected = try exact(output).floats()
     let found = try run(layer, states, routing: nil, sequences)
-    var error = relativeError(found, expected)
-    error = max(error, relativeError(try run(layer, states, routing: routing, sequences), expected))
+    let distance = layer.usesInt8 ? normalizedSquaredError : relativeError
+    var error = distance(found, expected)
+    error = max(error, distance(try run(layer, states, routing: routing, sequences), expected))
     if let routedOutput, let routed = try optional(routedOutput) {
       var weights = layer.weights
       weights.shared = nil
       let alone = layer.replacing(weights)
-      error = max(error, relativeError(try run(alone, states, routing: nil, sequences), try routed.floats()))
+      error = max(error, distance(try run(alone, states, routing: nil, sequences), try routed.floats()))
     }
-    return .measured(name, error: error, bound: Self.outputBound)
+    return layer.usesInt8
+      ? .measured("\(name) int8", error: error, bound: Self.int8Bound) : .measured(name, error: error, bound: Self.outputBound)
   }
 
   private func run(_ layer: MoELayer, _ states: HiddenStates, routing: RouterOutput?, _ sequences: [Int]) throws -> [Float] {

@@ -9,24 +9,27 @@ struct Verify: ParsableCommand {
 
   @Argument(help: "Files or folders.") var paths: [String]
   @Option(help: "cpu or blas.") var device = MoELayer.Device.cpu
-  @Option(help: "float, int8 or both.") var activations = Activations.both
+  @Option(help: "float, int8 or both; int8 where the weights have such a kernel.") var activations = Activations.both
   @Option(help: "Worker threads; all that the machine allows by default.") var threads: Int?
   @Option(help: "Kernels of this instruction set instead of the best.") var isa: String?
   @Option(help: "Writes the results to this file.") var json: String?
 
-  enum Activations: String, ExpressibleByArgument, CaseIterable { case float, int8, both }
+  enum Activations: String, ExpressibleByArgument, CaseIterable {
+    case float, int8, both
+    var precisions: [ActivationPrecision] { self == .both ? [.float, .int8] : [self == .float ? .float : .int8] }
+  }
 
   func run() throws {
-    if activations == .int8 { throw Failure("no weight format has a kernel on int8 activations in this version; use --activations float") }
     guard let kernels = isa.map(KernelTable.init(named:)) ?? .best else {
       throw Failure("no kernels for '\(isa ?? "")' on this machine; there are \(KernelTable.runnable.map(\.name).joined(separator: ", "))")
     }
     let machine = try Machine.current(threads: threads, kernels: kernels)
+    let setting = LayerSetting(machine: machine, device: device, precisions: activations.precisions)
     var results: [CaseResult] = []
     for path in paths {
       let found = try CaseFinder.cases(below: path)
       if found.isEmpty { results.append(.failed(path, "there is no case below this path")) }
-      for item in found { results += item.run(on: machine, device) }
+      for item in found { results += item.run(setting) }
     }
     for result in results { print(result.line) }
     let counts = (results.count { $0.status == .passed }, results.count { $0.status == .failed }, results.count { $0.status == .skipped })

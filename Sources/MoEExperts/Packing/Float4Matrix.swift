@@ -56,7 +56,7 @@ extension PackedMatrix {
   /// - Throws: `ShapeError` when the tensors do not fit the shape.
   public init(nf4 weight: TensorView, absmax: TensorView, rows: Int, columns: Int, blockSize: Int) throws(ShapeError) {
     let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
-    guard rows >= 0, columns >= 0, !overflow, columns % 2 == 0, blockSize > 0, blockSize % 2 == 0, weight.type == .u8,
+    guard rows >= 0, columns >= 0, !overflow, columns % 2 == 0, blockSize > 0, blockSize <= 1 << 20, blockSize % 2 == 0, weight.type == .u8,
       weight.count == count / 2, absmax.count == (count + blockSize - 1) / blockSize
     else {
       throw ShapeError(
@@ -82,7 +82,7 @@ extension PackedMatrix {
   public static func widenNested(_ codes: TensorView, scales: TensorView, map: TensorView, blockSize: Int, offset: Float) throws(ShapeError)
     -> TensorView
   {
-    guard codes.type == .u8, map.count == 256, blockSize > 0, scales.count == (codes.count + blockSize - 1) / blockSize else {
+    guard codes.type == .u8, map.count == 256, blockSize > 0, blockSize <= 1 << 20, scales.count == (codes.count + blockSize - 1) / blockSize else {
       throw ShapeError(
         tensor: codes.name, reason: "\(codes.type) \(codes.shape) does not fit \(scales.shape) nested scales of \(blockSize), map \(map.shape)")
     }

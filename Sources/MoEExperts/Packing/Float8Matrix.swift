@@ -18,7 +18,7 @@ extension PackedMatrix {
       plane = try ScalePlane(scales, group: max(1, columns), groupRows: max(1, rows), stride: 1)
     } else if scales.count == rows, scales.shape.dropFirst().allSatisfy({ $0 == 1 }) {
       plane = try ScalePlane(scales, group: max(1, columns), stride: 1)
-    } else if let block, block.count == 2, block.allSatisfy({ $0 > 0 }) {
+    } else if let block, block.count == 2, block.allSatisfy({ $0 > 0 && $0 <= 1 << 30 }) {
       let expected = [(rows + block[0] - 1) / block[0], (columns + block[1] - 1) / block[1]]
       guard scales.shape == expected else {
         throw ShapeError(

@@ -41,8 +41,8 @@ extension PackedMatrix {
   /// - Throws: `ShapeError` when the tensor holds no plain weights, or not this matrix or these columns.
   public init(columnsOf view: TensorView, matrix index: Int = 0, inputs: Int, _ slice: Slice) throws(ShapeError) {
     let format = try view.weightFormat()
-    guard format.blockValues == 1, !format.isScaled, let outputs = view.shape.last, outputs > 0, inputs > 0,
-      view.count / outputs >= (index + 1) * inputs
+    guard format.blockValues == 1, !format.isScaled, let outputs = view.shape.last, outputs > 0, inputs > 0, index >= 0,
+      index < view.count / outputs / inputs
     else {
       throw ShapeError(tensor: view.name, reason: "\(view.type) \(view.shape) has no input-major matrix \(index) of \(inputs) inputs")
     }
@@ -108,7 +108,9 @@ extension TensorView {
   }
 
   func check(_ slice: PackedMatrix.Slice, of available: Int) throws(ShapeError) {
-    guard slice.first >= 0, slice.count >= 0, slice.count == 0 || slice.first + (slice.count - 1) * slice.step < available else {
+    guard slice.first >= 0, slice.count >= 0, slice.step > 0, slice.count <= available, slice.step <= max(1, available),
+      slice.count == 0 || slice.first < available && slice.first + (slice.count - 1) * slice.step < available
+    else {
       throw ShapeError(
         tensor: name, reason: "shape \(shape) has no rows \(slice.first), +\(slice.step), .. (\(slice.count) of them)")
     }

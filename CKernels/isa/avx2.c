@@ -1,0 +1,79 @@
+// AVX2 with FMA and F16C: eight lanes in one register.
+#include "CMoEKernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#define ISA avx2
+#define BODY static inline __attribute__((always_inline))
+
+static bool supported(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+typedef __m256 vec;
+typedef __m256i bytes;
+typedef __m256i words;
+typedef __m256i ints;
+
+BODY vec load_vec(const float *p) { return _mm256_loadu_ps(p); }
+BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }
+BODY vec splat(float x) { return _mm256_set1_ps(x); }
+BODY vec add_vec(vec a, vec b) { return _mm256_add_ps(a, b); }
+BODY vec multiply(vec a, vec b) { return _mm256_mul_ps(a, b); }
+BODY vec multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+BODY vec fused_multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+
+/// Turns 8 x 8 values: first pairs, then quadruples, then halves.
+BODY void transpose_words(__m256i r[8]) {
+  __m256i a[8], b[8];
+  for (int i = 0; i < 8; i += 2) a[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]), a[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      b[i + 2 * j] = _mm256_unpacklo_epi64(a[i + j], a[i + 2 + j]);
+      b[i + 2 * j + 1] = _mm256_unpackhi_epi64(a[i + j], a[i + 2 + j]);
+    }
+  for (int i = 0; i < 4; i++) {
+    r[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+    r[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+  }
+}
+
+BODY void transpose_vecs(const float *rows, int64_t stride, float *out, int64_t out_stride) {
+  __m256i r[8];
+  for (int i = 0; i < 8; i++) r[i] = _mm256_castps_si256(_mm256_loadu_ps(rows + i * stride));
+  transpose_words(r);
+  for (int i = 0; i < 8; i++) _mm256_storeu_ps(out + i * out_stride, _mm256_castsi256_ps(r[i]));
+}
+
+BODY bytes load_bytes(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+BODY void hide(bytes *v) { __asm__("" : "+x"(*v)); }
+
+BODY bytes splat_quad(const int8_t *p) {
+  int32_t quad;
+  memcpy(&quad, p, 4);
+  return _mm256_set1_epi32(quad);
+}
+
+BODY void transpose_quads(const uint8_t *rows, int64_t stride, uint8_t *out) {
+  __m256i r[8];
+  for (int i = 0; i < 8; i++) r[i] = load_bytes(rows + i * stride);
+  transpose_words(r);
+  for (int i = 0; i < 8; i++) _mm256_storeu_si256((__m256i *)(out + 32 * i), r[i]);
+}
+
+BODY words pair_products(bytes codes, bytes x) { return _mm256_maddubs_epi16(codes, x); }
+BODY words signed_pair_products(bytes codes, bytes x) { return _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes)); }
+BODY words add_words(words a, words b) { return _mm256_add_epi16(a, b); }
+BODY ints sum_pairs(words a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
+BODY ints add_ints(ints a, ints b) { return _mm256_add_epi32(a, b); }
+BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
+
+#include "../kernels.h"
+
+#pragma clang attribute pop
+#endif

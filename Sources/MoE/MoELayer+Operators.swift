@@ -1,0 +1,93 @@
+// The stages of a layer one by one, for callers that compose them themselves.
+
+public import MoEDispatch
+internal import MoEExperts
+public import MoEFamilies
+internal import MoEGroupedGEMM
+public import MoERouting
+internal import MoETensors
+
+extension MoELayer {
+  /// The dispatch plan of `routing`: assignments sorted by expert, virtual experts left out.
+  ///
+  /// - Throws: `MoEError.routing` when the assignments are for another number of experts.
+  public func plan(_ routing: RouterOutput) throws(MoEError) -> DispatchPlan {
+    guard routing.experts == configuration.router.experts else {
+      throw .routing(.shape("assignments to \(routing.experts) experts for \(configuration.router.experts) experts"))
+    }
+    return DispatchPlan(routing, experts: weights.experts.count)
+  }
+
+  /// First grouped GEMM with activation: act(gate x) * up x for every row of the plan, [plan.rows, intermediate].
+  ///
+  /// - Parameter hiddenStates: [plan.tokenCount, expert width]: the layer's input, projected where the experts are latent.
+  /// - Throws: `MoEError.rows` for other shapes.
+  public func gateUp(_ plan: DispatchPlan, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
+    try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
+    return run(plan.rows, weights.experts.intermediate) { backend.gateUp(weights.experts, plan, hiddenStates.borrowed($0), into: $1) }
+  }
+
+  /// Second grouped GEMM: down a for every row of the plan, [plan.rows, expert width].
+  ///
+  /// - Parameter activated: [plan.rows, intermediate].
+  /// - Throws: `MoEError.rows` for other shapes.
+  public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
+    try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
+    return run(plan.rows, weights.experts.hidden) { backend.down(weights.experts, plan, activated.borrowed($0), into: $1) }
+  }
+
+  /// Sum of every token's expert rows by their coefficients, in order of rank, and its identity experts' share, [tokens, expert width].
+  ///
+  /// - Parameters:
+  ///   - outputs: [plan.rows, expert width].
+  ///   - hiddenStates: what `gateUp` was given.
+  /// - Throws: `MoEError.rows` for other shapes.
+  public func combine(_ plan: DispatchPlan, _ outputs: HiddenStates, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
+    try check(plan, outputs, rows: plan.rows, columns: weights.experts.hidden)
+    try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
+    return run(plan.tokenCount, weights.experts.hidden) { scope, result in
+      backend.combine(
+        weights.experts, plan, outputs.borrowed(scope), hidden: hiddenStates.borrowed(scope), into: result, adding: false)
+    }
+  }
+
+  private func check(_ plan: DispatchPlan, _ states: HiddenStates, rows: Int, columns: Int) throws(MoEError) {
+    guard plan.experts == weights.experts.count else {
+      throw .routing(.shape("a plan for \(plan.experts) experts, the layer has \(weights.experts.count)"))
+    }
+    guard states.tokens == rows, states.hidden == columns else { throw .rows(expected: [rows, columns], found: [states.tokens, states.hidden]) }
+  }
+
+  /// Runs one stage into new rows.
+  private func run(_ count: Int, _ columns: Int, _ stage: (BorrowScope, FloatRows) -> Void) -> HiddenStates {
+    let result = Activations(count, columns), scope = BorrowScope()
+    stage(scope, result.rows)
+    return withExtendedLifetime(scope) { result.states }
+  }
+}
+
+/// Keeps copies of borrowed rows alive for one stage.
+final class BorrowScope {
+  private var copies: [Activations] = []
+  func keep(_ activations: Activations) -> FloatRows {
+    copies.append(activations)
+    return activations.rows
+  }
+}
+
+extension HiddenStates {
+  /// The values as f32 rows that live as long as `scope`.
+  fileprivate func borrowed(_ scope: BorrowScope) -> FloatRows {
+    let copy = Activations(tokens, hidden)
+    if !values.isEmpty { values.withUnsafeBufferPointer { copy.rows.base.update(from: $0.baseAddress!, count: values.count) } }
+    return scope.keep(copy)
+  }
+}
+
+extension Activations {
+  /// A copy of contiguous rows as values.
+  fileprivate var states: HiddenStates {
+    let values = Array(UnsafeBufferPointer(start: rows.base, count: rows.count * rows.columns))
+    return HiddenStates(unchecked: values, tokens: rows.count, hidden: rows.columns)
+  }
+}
