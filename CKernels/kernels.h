@@ -3,9 +3,10 @@
 // The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of eight rows side by side:
 //   vec    8 floats: load_vec, store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add,
 //          load_half_vec, load_bfloat_vec, store_turned (8 x 8)
-//   bytes  8 x 4 codes: load_bytes, splat_quad, transpose_quads
+//   bytes  8 x 4 codes: load_bytes, splat_quad, transpose_quads, hide
 //   words  8 x 2 sums of 16 bits: pair_products, signed_pair_products, add_words
 //   ints   8 sums of 32 bits: sum_pairs, add_ints, floats_of
+// and PEAK_CHAINS where the number in gemm/peak.h does not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -23,6 +24,7 @@ enum { MOE_FORMATS(INDEX) FORMATS };
 #include "gating/topk.h"
 #include "gemm/gemm_float.h"
 #include "gemm/gemm_int8.h"
+#include "gemm/peak.h"
 #include "rows/activate.h"
 #include "rows/accumulate.h"
 #include "rows/quantize.h"
@@ -44,8 +46,8 @@ MOE_FORMATS(GEMM)
 MOE_INT8_FORMATS(GEMM_INT8)
 
 #define FLOAT_KERNELS(f, ...) [INDEX_##f].name = "gemm_" #f "_" TEXT(ISA), [INDEX_##f].gemm = JOIN(gemm_##f, ISA),
-#define INT8_KERNELS(f, ...) \
-  [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA),
+#define INT8_KERNELS(f, values, bytes, group, run, ...) \
+  [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), [INDEX_##f].int8_run = run,
 static const moe_format_kernels format_kernels[FORMATS] = {MOE_FORMATS(FLOAT_KERNELS) MOE_INT8_FORMATS(INT8_KERNELS)};
 
 extern const moe_kernels JOIN(moe_kernels, ISA);
@@ -59,4 +61,7 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .activate = activate,
     .quantize_int8 = quantize_int8,
     .accumulate = accumulate,
+    .peak_multiply_add = peak_multiply_add,
+    .peak_int8 = peak_int8,
+    .peak_int8_wide = peak_int8_wide,
 };

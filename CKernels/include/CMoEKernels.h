@@ -122,6 +122,8 @@ typedef struct moe_format_kernels {
   /// one fused multiply-add for the scale and one for the minimum. The same bits on every ISA. NULL for formats without it.
   void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x, const int32_t *rows, int64_t m,
                     int64_t segment, float *y, int64_t y_stride, float *scratch);
+  /// Products of `gemm_int8` that are summed in 16 bits before they are widened, in pairs; 1 when every pair is widened.
+  int32_t int8_run;
 } moe_format_kernels;
 
 /// Floats of scratch that `gemm` and `gemm_int8` need.
@@ -146,6 +148,11 @@ typedef struct moe_kernels {
   void (*quantize_int8)(const float *x, int64_t n, int8_t *codes, float *scales, float *sums);
   /// y[j] += weight * x[j].
   void (*accumulate)(float weight, const float *x, int64_t n, float *y);
+  /// For measuring peaks: multiply-adds in registers only. `operations` is set to what was done, 2 a multiply-add and lane.
+  float (*peak_multiply_add)(int64_t steps, int64_t *operations);
+  /// Likewise on int8, the products summed in 16 bits, and in 32 bits.
+  float (*peak_int8)(int64_t steps, int64_t *operations);
+  float (*peak_int8_wide)(int64_t steps, int64_t *operations);
 } moe_kernels;
 
 /// Number of kernel tables compiled in, best first; the last is "scalar" and always supported.

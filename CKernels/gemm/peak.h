@@ -1,0 +1,51 @@
+// The arithmetic peaks of an ISA: independent chains of products and sums that never leave the registers.
+//
+// PEAK_CHAINS sums of eight lanes have to fit the registers beside three constants and cover the latency of a multiply-add; an
+// ISA file whose registers hold another number defines it.
+#pragma once
+#ifndef PEAK_CHAINS
+#define PEAK_CHAINS 10
+#endif
+
+/// x <- x / 2 + 1 on every lane of every chain: the product depends on the sum before, so that it cannot be taken out of the loop.
+static float peak_multiply_add(int64_t steps, int64_t *operations) {
+  vec half = splat(steps > 0 ? 0.5f : 0.25f), one = splat(steps > 0 ? 1.0f : 2.0f), x[PEAK_CHAINS];
+  for (int q = 0; q < PEAK_CHAINS; q++) x[q] = one;
+  for (int64_t i = 0; i < steps; i++)
+    for (int q = 0; q < PEAK_CHAINS; q++) x[q] = multiply_add(x[q], half, one);
+  for (int q = 1; q < PEAK_CHAINS; q++) x[0] = add_vec(x[0], x[q]);
+  *operations = 2 * 8 * PEAK_CHAINS * steps;
+  float lanes[8];
+  store_vec(lanes, x[0]);
+  return lanes[0] + lanes[7];
+}
+
+/// Pairs of products summed in 16 bits. The codes pass `hide` before each product: it might be another value for all the compiler knows.
+static float peak_int8(int64_t steps, int64_t *operations) {
+  int8_t quad[4] = {1, 1, 1, 1};
+  bytes x = splat_quad(quad), codes = x;
+  words sums[PEAK_CHAINS];
+  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = pair_products(codes, x);
+  for (int64_t i = 0; i < steps; i++)
+    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_words(sums[q], pair_products(codes, x));
+  for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_words(sums[0], sums[q]);
+  *operations = 2 * 32 * PEAK_CHAINS * steps;
+  float lanes[8];
+  store_vec(lanes, floats_of(sum_pairs(sums[0])));
+  return lanes[0] + lanes[7];
+}
+
+/// Pairs of products, each widened and summed in 32 bits.
+static float peak_int8_wide(int64_t steps, int64_t *operations) {
+  int8_t quad[4] = {1, 1, 1, 1};
+  bytes x = splat_quad(quad), codes = x;
+  ints sums[PEAK_CHAINS];
+  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = sum_pairs(pair_products(codes, x));
+  for (int64_t i = 0; i < steps; i++)
+    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_ints(sums[q], sum_pairs(pair_products(codes, x)));
+  for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_ints(sums[0], sums[q]);
+  *operations = 2 * 32 * PEAK_CHAINS * steps;
+  float lanes[8];
+  store_vec(lanes, floats_of(sums[0]));
+  return lanes[0] + lanes[7];
+}
