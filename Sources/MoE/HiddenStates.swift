@@ -4,8 +4,11 @@ public import MoEFamilies
 
 /// Activations [tokens, hidden], f32, row-major.
 public struct HiddenStates: Sendable, Equatable {
+  /// Number of rows.
   public let tokens: Int
+  /// Width of a row.
   public let hidden: Int
+  /// [tokens, hidden], row after row.
   public internal(set) var values: [Float]
 
   /// - Throws: `MoEError.rows` when `values` is not tokens x hidden.

@@ -7,8 +7,11 @@ public import MoETensors
 
 /// Topology, worker threads and kernels; shared by all layers that run on it.
 public final class Machine: Sendable {
+  /// Packages, NUMA nodes, cores, caches and the process's limits.
   public let topology: Topology
+  /// The threads that the CPU backend shares its work among.
   public let pool: WorkerPool
+  /// The kernels of one ISA.
   public let kernels: KernelTable
 
   /// - Parameters:

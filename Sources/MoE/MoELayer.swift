@@ -14,12 +14,15 @@ public import MoETensors
 /// threads, and those of a token the same in every batch, except where the router's definition looks at the batch (capacity, expert
 /// choice, product keys).
 public struct MoELayer: Sendable {
+  /// What the layer computes.
   public let configuration: MoEConfiguration
+  /// Router, experts, shared expert and projections, packed.
   public let weights: LayerWeights
   let backend: any GroupedGEMMBackend
 
   /// Where the experts are computed.
   public enum Device: String, Sendable, CaseIterable {
+    /// The package's kernels, on the threads of the machine's pool.
     case cpu
     /// f32 through OpenBLAS; its bits depend on rows and threads.
     case blas

@@ -10,10 +10,13 @@ public final class Checkpoint: Sendable {
     case config(JSON)
     /// The keys of a GGUF file.
     case gguf([String: GGUFValue])
+    /// Tensors without a description.
     case none
   }
 
+  /// The configuration or keys that came with the tensors.
   public let metadata: Metadata
+  /// The tensors by name, whatever the container.
   public let tensors: any TensorSource
   /// The path as given.
   public let path: String

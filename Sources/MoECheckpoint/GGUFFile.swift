@@ -15,6 +15,7 @@ public final class GGUFFile: TensorSource {
   public let alignment: Int
   /// The files, one but for split sets.
   public let paths: [String]
+  /// Names of all tensors, of every part of a split set.
   public let tensorNames: [String]
   private let parts: [Part]
   /// Which part holds a tensor.
@@ -63,12 +64,15 @@ public final class GGUFFile: TensorSource {
     self.places = places
   }
 
+  /// The file, or the first of a split set.
   public var path: String { parts[0].file.path }
 
+  /// Path, container and counts, for messages.
   public var fileDescription: String {
     "\(path) (GGUF version \(version), \(parts.count == 1 ? "" : "\(parts.count) files, ")\(tensorNames.count) tensors)"
   }
 
+  /// The tensor called `name`, nil when there is none; its bytes are borrowed from the file.
   public func tensor(_ name: String) throws(CheckpointError) -> TensorView? {
     guard let place = places[name], let entry = parts[place].table[name] else { return nil }
     return try entry.view(in: parts[place].file)

@@ -42,7 +42,9 @@ public enum GGUFValue: Sendable, Equatable {
     }
   }
 
+  /// The value, nil unless it is a bool.
   public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+  /// The value, nil unless it is a string.
   public var string: String? { if case .string(let value) = self { value } else { nil } }
   /// The elements as single values; for long arrays the typed `GGUFArray` of the case is cheaper.
   public var array: [GGUFValue]? { if case .array(let value) = self { value.values } else { nil } }

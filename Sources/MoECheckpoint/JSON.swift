@@ -23,6 +23,7 @@ public enum JSON: Sendable, Equatable {
     /// True when `NaN`, `Infinity`, `-Infinity` and numbers beyond `Double` are accepted.
     public var allowsNonFinite: Bool
 
+    /// Limits; those of strict JSON by default.
     public init(
       depth: Int = 64, values: Int = 1 << 20, bytes: Int = CheckpointLimits.configBytes, allowsNonFinite: Bool = false
     ) {
@@ -97,9 +98,14 @@ public enum JSON: Sendable, Equatable {
     }
   }
 
+  /// The value, nil unless it is true or false.
   public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+  /// The value, nil unless it is a string.
   public var string: String? { if case .string(let value) = self { value } else { nil } }
+  /// The elements, nil unless it is an array.
   public var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
+  /// The members by key, nil unless it is an object.
   public var object: [String: JSON]? { if case .object(let value) = self { value } else { nil } }
+  /// True for `null`.
   public var isNull: Bool { self == .null }
 }

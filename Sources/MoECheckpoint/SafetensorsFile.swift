@@ -25,10 +25,14 @@ public final class SafetensorsFile: TensorSource {
     table = header.table
   }
 
+  /// The file as opened.
   public var path: String { file.path }
+  /// Names of all tensors.
   public var tensorNames: [String] { table.entries.map(\.name) }
+  /// Path, container and counts, for messages.
   public var fileDescription: String { "\(file.path) (safetensors, \(table.entries.count) tensors)" }
 
+  /// The tensor called `name`, nil when there is none; its bytes are borrowed from the file.
   public func tensor(_ name: String) throws(CheckpointError) -> TensorView? {
     guard let entry = table[name] else { return nil }
     return try entry.view(in: file)

@@ -6,6 +6,7 @@ public import MoETensors
 ///
 /// Every shard is opened once, with all checks of `SafetensorsFile`; tensors of a shard that the index does not name are not shown.
 public final class ShardedSafetensors: TensorSource {
+  /// Names of all tensors of all shards.
   public let tensorNames: [String]
   /// The shards' paths in the order of the file names.
   public let shardPaths: [String]
@@ -63,8 +64,10 @@ public final class ShardedSafetensors: TensorSource {
     places = index.places
   }
 
+  /// Path of the index, container and counts, for messages.
   public var fileDescription: String { "\(indexPath) (safetensors, \(shards.count) shards, \(tensorNames.count) tensors)" }
 
+  /// The tensor called `name`, nil when there is none; its bytes are borrowed from its shard.
   public func tensor(_ name: String) throws(CheckpointError) -> TensorView? {
     guard let place = places[name] else { return nil }
     return try shards[place].tensor(name)

@@ -4,11 +4,14 @@ public import MoETensors
 
 /// Name, type and shape of a tensor to be written.
 public struct TensorDeclaration: Sendable, Hashable {
+  /// Name in the file.
   public let name: String
+  /// Type of the elements.
   public let type: ElementType
   /// Outermost first.
   public let shape: [Int]
 
+  /// Declares a tensor; sizes are checked by the writer.
   public init(name: String, type: ElementType, shape: [Int]) {
     self.name = name
     self.type = type

@@ -18,6 +18,7 @@ public struct DispatchPlan: Sendable {
   public let slots: [Int32]
   /// Rows of token t, in order of rank, are `rowOf[rowOffsets[t]..<rowOffsets[t + 1]]`.
   public let rowOf: [Int]
+  /// First entry of each token in `rowOf`; tokens + 1 entries.
   public let rowOffsets: [Int]
   /// Sum of the coefficients of identity experts, which return their input; empty when there are none.
   public let identityWeights: [Float]

@@ -11,10 +11,14 @@ public struct Expert: Sendable {
   public var up: PackedMatrix
   /// [hidden, intermediate].
   public var down: PackedMatrix
+  /// [intermediate], added to the gate's product.
   public var gateBias: [Float]?
+  /// [intermediate], added to the up product.
   public var upBias: [Float]?
+  /// [hidden], added before the routing weight multiplies.
   public var downBias: [Float]?
 
+  /// An expert of these parts; `ExpertBank` checks that they fit together.
   public init(
     gate: PackedMatrix?, up: PackedMatrix, down: PackedMatrix, gateBias: [Float]? = nil, upBias: [Float]? = nil, downBias: [Float]? = nil
   ) {
@@ -44,12 +48,14 @@ public struct ExpertActivation: Sendable, Hashable {
     case swigluOAI
   }
 
+  /// The nonlinearity.
   public var kind: Kind
   /// gate <- min(gate, limit) and up <- clamp(up, -limit, limit) before the nonlinearity; nil for none.
   public var limit: Float?
   /// Slope of the sigmoid of `swigluOAI`.
   public var alpha: Float
 
+  /// An activation; `alpha` matters to `swigluOAI` alone.
   public init(_ kind: Kind, limit: Float? = nil, alpha: Float = 1.702) {
     self.kind = kind
     self.limit = limit
@@ -72,11 +78,13 @@ public struct ExpertActivation: Sendable, Hashable {
 
 /// Experts of equal shape that tokens are dispatched to.
 public struct ExpertBank: Sendable {
+  /// The experts; the index is the expert's id.
   public let experts: [Expert]
   /// Width of the rows the experts read and write.
   public let hidden: Int
   /// Width between the two products.
   public let intermediate: Int
+  /// What every expert computes between its products.
   public let activation: ExpertActivation
   /// True when the routing weight multiplies the expert's input instead of its output (Llama 4).
   public let weightOnInput: Bool
@@ -112,6 +120,7 @@ public struct ExpertBank: Sendable {
 
   /// Number of experts.
   public var count: Int { experts.count }
+  /// True when experts multiply by act(gate x).
   public var isGated: Bool { experts[0].gate != nil }
   /// Bytes of all packed matrices and biases.
   public var residentBytes: Int { experts.reduce(0) { $0 + $1.residentBytes } }

@@ -7,6 +7,7 @@ public import MoETensors
 ///
 /// The bytes are borrowed from the checkpoint where its layout already is row after row, and repacked copies elsewhere.
 public struct PackedMatrix: @unchecked Sendable {
+  /// How the codes lie in memory.
   public let format: WeightFormat
   /// Output width.
   public let rows: Int

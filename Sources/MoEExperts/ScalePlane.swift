@@ -8,6 +8,7 @@ public struct ScalePlane: @unchecked Sendable {
   /// How one scale is stored.
   public enum Kind: Sendable { case f32, f16, bf16, e4m3, e8m0 }
 
+  /// Element type of the scales.
   public let kind: Kind
   /// Columns that share a scale.
   public let group: Int

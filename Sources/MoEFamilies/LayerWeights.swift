@@ -7,7 +7,9 @@ public import MoETensors
 
 /// Everything one MoE layer keeps in memory.
 public struct LayerWeights: Sendable {
+  /// The router, its parameters widened to f32.
   public var router: Router
+  /// The routed experts.
   public var experts: ExpertBank
   /// The shared expert as a bank of one.
   public var shared: ExpertBank?
@@ -15,6 +17,7 @@ public struct LayerWeights: Sendable {
   public var sharedGate: [Float]?
   /// Projections into and out of the width the routed experts work in.
   public var latentIn: PackedMatrix?
+  /// [hidden, expert width], after the combine; nil where experts read the layer's own width.
   public var latentOut: PackedMatrix?
   /// [hidden], added to every output.
   public var outputBias: [Float]?

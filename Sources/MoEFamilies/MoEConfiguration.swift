@@ -7,7 +7,9 @@ public import MoERouting
 public struct MoEConfiguration: Sendable, Hashable {
   /// A shared expert, computed for every token.
   public struct Shared: Sendable, Hashable {
+    /// Width between its two products.
     public var intermediate: Int
+    /// What it computes between them.
     public var activation: ExpertActivation
     /// True when a sigmoid of a row of the input scales its output.
     public var isGated: Bool
@@ -25,14 +27,19 @@ public struct MoEConfiguration: Sendable, Hashable {
   public var experts: Int
   /// Experts that return their input, ids after the real ones.
   public var identityExperts: Int
+  /// Experts a token selects.
   public var topK: Int
+  /// Scores, selection and weights.
   public var router: RouterConfiguration
+  /// What routed experts compute between their products.
   public var activation: ExpertActivation
   /// True when gate and up are multiplied; false for up alone.
   public var isGated: Bool
+  /// True when the routing weight multiplies the expert's input (Llama 4).
   public var weightOnInput: Bool
   /// Multiplies every routed expert's output.
   public var outputScale: Float
+  /// The shared expert, nil for none.
   public var shared: Shared?
   /// True when routed experts work behind a projection into another width.
   public var isLatent: Bool

@@ -15,11 +15,13 @@ public struct MoEBlock: Sendable, Hashable {
 
 /// The MoE layers of a checkpoint.
 public struct MoEModel: Sendable {
+  /// Where the tensors come from.
   public let checkpoint: Checkpoint
   /// `model_type` or GGUF architecture as the checkpoint has it.
   public let name: String
   /// Its MoE blocks, by layer.
   public let blocks: [MoEBlock]
+  /// How linear layers are quantized, by the checkpoint's own word.
   public let quantization: Quantization
   let family: Family
   /// The (nested) object the family's keys are read from.

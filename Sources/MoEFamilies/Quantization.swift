@@ -4,15 +4,21 @@ public import MoECheckpoint
 
 /// `quantization_config` of a config.json, checked.
 public enum Quantization: Sendable, Hashable {
+  /// Plain weights, or formats that carry their scales (GGUF).
   case none
   /// One scale a block of [outputs, inputs]; nil where scales are given a row or a tensor.
   case fp8(block: [Int]?)
+  /// AutoAWQ, gemm version, 4 bits with zero points.
   case awq
   /// `zeroOffset` is what stored zero points lack: 1, or 0 for `gptq_v2`.
   case gptq(zeroOffset: UInt8)
+  /// compressed-tensors `pack-quantized`, 4 bits.
   case compressedTensors
+  /// OCP microscaling FP4, as in GPT-OSS.
   case mxfp4
+  /// bitsandbytes NF4, double quantization included.
   case bitsAndBytes
+  /// ModelOpt NVFP4.
   case nvfp4
 
   /// Reads `quantization_config`.

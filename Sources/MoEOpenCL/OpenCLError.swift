@@ -7,6 +7,7 @@ public struct OpenCLError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The status it returned.
   public let status: Int32
 
+  /// The failure of `call` with `status`.
   public init(call: String, status: Int32) {
     self.call = call
     self.status = status

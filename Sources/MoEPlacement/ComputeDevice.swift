@@ -5,14 +5,19 @@ public struct ComputeDevice: Sendable, Hashable, CustomStringConvertible {
   /// What the device is.
   public enum Kind: String, Sendable, Hashable { case cpu, gpu, accelerator }
 
+  /// CPU, GPU or accelerator.
   public let kind: Kind
+  /// Name as the driver has it.
   public let name: String
+  /// Vendor as the driver has it.
   public let vendor: String
+  /// Version of the driver, as it has it.
   public let driverVersion: String
   /// Bytes of device memory.
   public let memoryBytes: Int
   /// Bytes of the largest single allocation.
   public let maxAllocationBytes: Int
+  /// Parallel units, as the driver counts them.
   public let computeUnits: Int
   /// True when host and device read the same memory: integrated GPUs, and every device on the CPU.
   public let sharesMemoryWithHost: Bool
@@ -23,6 +28,7 @@ public struct ComputeDevice: Sendable, Hashable, CustomStringConvertible {
   /// Position of the device in its platform's list.
   public let deviceIndex: Int
 
+  /// A device from its properties.
   public init(
     kind: Kind, name: String, vendor: String, driverVersion: String, memoryBytes: Int, maxAllocationBytes: Int, computeUnits: Int,
     sharesMemoryWithHost: Bool, pciBusID: String?, platformIndex: Int, deviceIndex: Int

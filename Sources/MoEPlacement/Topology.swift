@@ -35,7 +35,9 @@ public struct Package: Sendable, Hashable {
 
 /// A data or unified cache.
 public struct Cache: Sendable, Hashable {
+  /// 1 is nearest to the core.
   public let level: Int
+  /// Size in bytes.
   public let bytes: Int
   /// Bytes of one line, 0 when unknown.
   public let lineBytes: Int
@@ -55,10 +57,13 @@ public enum TopologySource: Sendable, Hashable {
 
 /// What the machine is made of. A value: read once, shared freely.
 public struct Topology: Sendable {
+  /// Where it was read from.
   public let source: TopologySource
+  /// At least one package.
   public let packages: [Package]
   /// At least one node.
   public let nodes: [NUMANode]
+  /// At least one core.
   public let cores: [Core]
   /// OS indices of all processing units, ascending.
   public let processingUnits: [Int]

@@ -5,6 +5,7 @@ public import MoETensors
 
 /// A router with its parameters; `configuration` says what it computes.
 public struct Router: Sendable {
+  /// What the router computes.
   public let configuration: RouterConfiguration
   /// Width of the rows it reads.
   public let hidden: Int

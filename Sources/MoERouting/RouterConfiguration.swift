@@ -40,10 +40,12 @@ public struct RouterConfiguration: Sendable, Hashable {
     public var count: Int
     /// Groups kept.
     public var kept: Int
+    /// How a group is scored.
     public var score: Score
     /// Selection score of experts outside: -inf removes them; 0 leaves them selectable with weight 0 (DeepSeek-V2).
     public var fill: Float
 
+    /// The best `kept` of `count` groups.
     public init(count: Int, kept: Int, score: Score, fill: Float = -.infinity) {
       self.count = count
       self.kept = kept
@@ -54,7 +56,9 @@ public struct RouterConfiguration: Sendable, Hashable {
 
   /// Most assignments an expert accepts; what comes later is dropped and contributes nothing.
   public struct Capacity: Sendable, Hashable {
+    /// How the limit is counted.
     public enum Limit: Sendable, Hashable {
+      /// This many.
       case assignments(Int)
       /// ceil(fraction * tokens).
       case fraction(Double)
@@ -68,7 +72,9 @@ public struct RouterConfiguration: Sendable, Hashable {
       /// Every first choice before any second choice (GShard, NLLB).
       case rankMajor
     }
+    /// The limit of each expert.
     public var limit: Limit
+    /// Which assignments are counted first.
     public var order: Order
     /// True when tokens are counted anew in every sequence.
     public var perSequence: Bool
@@ -77,6 +83,7 @@ public struct RouterConfiguration: Sendable, Hashable {
     /// True when the norm sees the dropped experts too.
     public var normBeforeDropping: Bool
 
+    /// A limit; flags are false by default.
     public init(_ limit: Limit, order: Order, perSequence: Bool, bestTokensFirst: Bool = false, normBeforeDropping: Bool = false) {
       self.limit = limit
       self.order = order
@@ -94,17 +101,24 @@ public struct RouterConfiguration: Sendable, Hashable {
     case softmaxOfSelected
     /// Sigmoid of the logit.
     case sigmoidOfSelected
+    /// 1 for every selected expert.
     case one
   }
 
   /// Division of a token's weights by their norm: w / (max(norm_p(w), minimum) + epsilon).
   public struct Norm: Sendable, Hashable {
+    /// Whose weights the norm sums: the selected experts' or all scores.
     public enum Over: String, Sendable, Hashable { case selected, all }
+    /// Order of the norm.
     public var p: Double
+    /// Added to the norm.
     public var epsilon: Double
+    /// Least value of the norm.
     public var minimum: Double
+    /// What the norm is taken over.
     public var over: Over
 
+    /// The sum of the selected weights by default.
     public init(p: Double = 1, epsilon: Double = 0, minimum: Double = 0, over: Over = .selected) {
       self.p = p
       self.epsilon = epsilon
@@ -127,15 +141,24 @@ public struct RouterConfiguration: Sendable, Hashable {
   public var scores: Int
   /// Number of expert ids.
   public var experts: Int
+  /// Score of an expert.
   public var score: Score
+  /// Which experts a token gets.
   public var selection: Selection
+  /// Limit to the best groups, nil for none.
   public var groups: Groups?
+  /// Limit of every expert, nil for none.
   public var capacity: Capacity?
+  /// Weight of a selected expert before norm and scale.
   public var weight: Weight
+  /// Norm of a token's weights, nil for none.
   public var norm: Norm?
+  /// Multiplies every weight, after the norm.
   public var scale: Float
+  /// What happens to NaN and +inf among the logits.
   public var nonFinite: NonFinite
 
+  /// A record; `Router` validates it. `experts` is `scores` by default.
   public init(
     scores: Int, experts: Int? = nil, score: Score, selection: Selection, groups: Groups? = nil, capacity: Capacity? = nil,
     weight: Weight = .score, norm: Norm? = nil, scale: Float = 1, nonFinite: NonFinite = .propagate
@@ -201,9 +224,13 @@ public struct RouterConfiguration: Sendable, Hashable {
 
 /// What can be wrong with a router, its input or precomputed assignments.
 public enum RoutingError: Error, Equatable, CustomStringConvertible {
+  /// The record contradicts itself.
   case configuration(String)
+  /// Rows, logits or lists do not fit together.
   case shape(String)
+  /// NaN or +inf among the logits, with the policy `.throwError`.
   case nonFiniteLogit(token: Int, expert: Int, value: Float)
+  /// An id out of range, or given twice to a token.
   case assignment(token: Int, expert: Int, experts: Int)
 
   public var description: String {

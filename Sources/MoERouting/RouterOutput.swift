@@ -56,6 +56,7 @@ public struct RouterOutput: Sendable, Equatable {
     try self.init(experts: experts, offsets: Array(stride(from: 0, through: expertIDs.count, by: k)), expertIDs: expertIDs, weights: weights)
   }
 
+  /// Number of tokens.
   public var tokens: Int { offsets.count - 1 }
   /// Number of assignments.
   public var count: Int { expertIDs.count }

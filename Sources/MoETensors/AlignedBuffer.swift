@@ -5,6 +5,7 @@ public final class AlignedBuffer: @unchecked Sendable {
   /// The bytes. Writing is for the one who made the buffer, before it is shared.
   public let bytes: UnsafeMutableRawBufferPointer
 
+  /// A buffer of `byteCount` bytes, not initialised.
   public init(byteCount: Int) {
     bytes = .allocate(byteCount: byteCount, alignment: 64)
   }

@@ -8,8 +8,11 @@ public enum ElementType: Sendable, Hashable, CustomStringConvertible {
   /// E8M0 bytes: powers of two, used as scales only.
   case e8m0
 
+  /// IEEE single precision.
   public static let f32 = ElementType.weights(.f32)
+  /// IEEE half precision.
   public static let f16 = ElementType.weights(.f16)
+  /// The upper half of an f32.
   public static let bf16 = ElementType.weights(.bf16)
 
   /// Values in one block: 1 for all but block formats.

@@ -4,9 +4,13 @@
 ///
 /// The memory belongs to the caller and has to live, unchanged, for the call it is passed to.
 public struct RowView {
+  /// First element of the first row.
   public let base: UnsafeRawPointer
+  /// f32, f16 or bf16.
   public let format: WeightFormat
+  /// Number of rows.
   public let count: Int
+  /// Elements of a row.
   public let columns: Int
   /// Elements from one row to the next.
   public let stride: Int
@@ -25,9 +29,13 @@ public struct RowView {
 
 /// Writable activations [count, columns]; see `RowView`.
 public struct MutableRowView {
+  /// First element of the first row.
   public let base: UnsafeMutableRawPointer
+  /// f32, f16 or bf16.
   public let format: WeightFormat
+  /// Number of rows.
   public let count: Int
+  /// Elements of a row.
   public let columns: Int
   /// Elements from one row to the next; what lies between rows is not touched.
   public let stride: Int

@@ -4,8 +4,11 @@
 ///
 /// Shapes are row-major, outermost first (GGUF's reversed order is turned at reading).
 public struct TensorView: @unchecked Sendable {
+  /// Name in the checkpoint.
   public let name: String
+  /// Type of the elements.
   public let type: ElementType
+  /// Dimensions, outermost first.
   public let shape: [Int]
   /// The tensor's bytes; may start at any address. Valid as long as `owner` lives.
   public let bytes: UnsafeRawBufferPointer
@@ -67,8 +70,11 @@ public struct TensorView: @unchecked Sendable {
 
 /// A tensor whose shape, type or byte count is not what it has to be.
 public struct ShapeError: Error, Equatable, CustomStringConvertible {
+  /// The tensor or argument at fault.
   public let tensor: String
+  /// Expected and found, in words.
   public let reason: String
+  /// The error of `tensor`.
   public init(tensor: String, reason: String) {
     self.tensor = tensor
     self.reason = reason

@@ -34,10 +34,14 @@ public struct WeightFormat: Sendable, Hashable, CustomStringConvertible {
     self = format
   }
 
+  /// IEEE single precision.
   public static let f32 = WeightFormat(named: "f32")!
+  /// IEEE half precision.
   public static let f16 = WeightFormat(named: "f16")!
+  /// The upper half of an f32.
   public static let bf16 = WeightFormat(named: "bf16")!
 
+  /// The format's name in C, files, tests and benchmark output: "q4_k".
   public var name: String { String(cString: row.pointee.name) }
   public var description: String { name }
   /// Values in one block; a row holds a whole number of blocks.
@@ -92,9 +96,13 @@ public struct WeightFormat: Sendable, Hashable, CustomStringConvertible {
 
 /// What can be wrong with values and blocks of a weight format.
 public enum FormatError: Error, Equatable, CustomStringConvertible {
+  /// The values are no whole number of blocks.
   case brokenBlock(format: String, blockValues: Int, values: Int)
+  /// The bytes do not fit in the address space.
   case overflow(format: String, values: Int)
+  /// Fewer bytes than the values need.
   case shortBuffer(format: String, needed: Int, found: Int)
+  /// The package reads the format and does not write it.
   case noEncoder(format: String)
 
   public var description: String {

@@ -12,6 +12,7 @@ extension PackedMatrix {
     /// Distance between its rows: 2 where gate and up are interleaved.
     public var step: Int
 
+    /// Rows first, first + step, ... , `count` of them.
     public init(first: Int = 0, count: Int, step: Int = 1) {
       self.first = first
       self.count = count
