@@ -4,8 +4,8 @@ import MoE
 
 extension MoEConfiguration {
   /// Lines about experts, router and shared expert.
-  func words(gate: Bool) -> [String] {
-    var lines = ["experts: \(experts) of \(expertHidden) x \(intermediate), top-\(topK), \(activation.words)\(gate ? ", gated" : "")"]
+  var words: [String] {
+    var lines = ["experts: \(experts) of \(expertHidden) x \(intermediate), top-\(topK), \(activation.words)\(isGated ? ", gated" : "")"]
     if identityExperts > 0 { lines[0] += ", and \(identityExperts) that return their input" }
     if isLatent { lines[0] += ", behind a projection from \(hidden)" }
     if weightOnInput { lines[0] += ", weight on the input" }

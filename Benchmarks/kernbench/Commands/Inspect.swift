@@ -21,7 +21,7 @@ struct Inspect: ParsableCommand {
       Progress.show("layer \(block.layer)")
       let configuration = try model.configuration(of: block), summary = try LayerSummary(model, block, names: names)
       Progress.clear()
-      if described.insert(configuration).inserted { for line in configuration.words(gate: summary.formats[0] != "-") { print(line) } }
+      if described.insert(configuration).inserted { for line in configuration.words { print(line) } }
       summaries.append(summary)
     }
     print()
