@@ -43,8 +43,13 @@ enum BenchmarkedLayer {
   static func list(_ text: String, formats: [FormatPair]?, experts: Int?, index: Int?) throws -> [BenchmarkedLayer] {
     var names: [String] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
-      let startsShape = part.hasPrefix("hidden=")
-      if part.contains("="), !startsShape, let last = names.last, last.contains("=") { names[names.count - 1] += "," + part } else { names.append(part) }
+      // `key=value` goes on with the shape before it until a key comes again.
+      let key = part.prefix { $0 != "=" } + "="
+      if part.contains("="), let last = names.last, last.contains("="), !",\(last)".contains(",\(key)") {
+        names[names.count - 1] += "," + part
+      } else {
+        names.append(part)
+      }
     }
     return try names.flatMap { name -> [BenchmarkedLayer] in
       if !name.contains("="), !Preset.all.contains(where: { $0.name == name }), name.contains("/") || FileManager.default.fileExists(atPath: name) {

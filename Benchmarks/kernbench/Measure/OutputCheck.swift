@@ -5,7 +5,7 @@ import MoEReference
 
 /// The oracle's values of three tokens at some columns, computed once a layer.
 final class OutputCheck {
-  /// Times epsilon and the row norm: what rounding may do on float activations.
+  /// Times the norm of a row's products: what rounding may do on float activations. Sums run over up to 256 values in one chain.
   static let floatBound = 16 * Double(Float.ulpOfOne)
   /// Sum of squared errors over sum of squares on int8 activations.
   static let int8Bound = 3e-4

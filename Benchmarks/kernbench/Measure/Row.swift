@@ -33,9 +33,9 @@ struct Row {
   var isInBound: Bool { error <= bound }
 
   private static let table = Table(columns: [
-    .init(title: "layer", width: 26, isText: true), .init(title: "format", width: 11, isText: true), .init(title: "act", width: 5, isText: true),
-    .init(title: "tokens", width: 6), .init(title: "median ms", width: 10), .init(title: "min ms", width: 10), .init(title: "GFLOP/s", width: 8),
-    .init(title: "GB/s", width: 6), .init(title: "roof", width: 5), .init(title: "error", width: 7), .init(title: "note", width: 7, isText: true),
+    .init(title: "layer", width: 22, isText: true), .init(title: "format", width: 11, isText: true), .init(title: "act", width: 5, isText: true),
+    .init(title: "tokens", width: 6), .init(title: "median ms", width: 9), .init(title: "min ms", width: 9), .init(title: "GFLOP/s", width: 7),
+    .init(title: "GB/s", width: 6), .init(title: "roof", width: 4), .init(title: "error", width: 7), .init(title: "note", width: 13, isText: true),
   ])
 
   static var header: String { table.header }
@@ -43,13 +43,20 @@ struct Row {
   var line: String {
     guard let times else {
       let text = "out of bound: error \(String(format: "%.1e", error)), bound \(String(format: "%.1e", bound))"
-      return Self.table.line([layer, format, activations.rawValue, "\(tokens)"]) + "  " + text
+      return Self.table.line([shortLayer, format, activations.rawValue, "\(tokens)"]) + "  " + text
     }
-    let note = times.spread > 0.1 ? "noisy" : isCached ? "cached" : ""
+    let note = [times.spread > 0.1 ? "noisy" : nil, isCached ? "cached" : nil].compactMap { $0 }.joined(separator: ", ")
     return Self.table.line([
-      layer, format, activations.rawValue, "\(tokens)", fixed(times.medianMs, 3), fixed(times.minMs, 3), fixed(times.gflops, 1),
+      shortLayer, format, activations.rawValue, "\(tokens)", fixed(times.medianMs, 3), fixed(times.minMs, 3), fixed(times.gflops, 1),
       fixed(times.weightGBps, 1), fixed(100 * times.roofline, 0) + "%", String(format: "%.0e", error), note,
     ])
+  }
+
+  /// "2048x768 e128 k8" for a shape given in words, "olmoe e16" for a shrunken preset.
+  private var shortLayer: String {
+    layer.replacingOccurrences(of: "hidden=", with: "").replacingOccurrences(of: ",intermediate=", with: "x")
+      .replacingOccurrences(of: ",experts=", with: " e").replacingOccurrences(of: ",topK=", with: " k")
+      .replacingOccurrences(of: " (", with: " e").replacingOccurrences(of: " experts)", with: "")
   }
 
   private var fields: [(name: String, value: JSON)] {

@@ -44,7 +44,8 @@ struct Preset {
     guard let hidden = sizes["hidden"], let intermediate = sizes["intermediate"], let experts = sizes["experts"], let topK = sizes["topK"] else {
       throw Failure("layer '\(text)': expected hidden=..,intermediate=..,experts=..,topK=..")
     }
-    self.init(name: text, family: .qwen3, hidden: hidden, intermediate: intermediate, experts: experts, topK: topK)
+    let name = "hidden=\(hidden),intermediate=\(intermediate),experts=\(experts),topK=\(topK)"
+    self.init(name: name, family: .qwen3, hidden: hidden, intermediate: intermediate, experts: experts, topK: topK)
     try check()
   }
 
