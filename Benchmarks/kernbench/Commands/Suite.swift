@@ -34,7 +34,9 @@ struct Suite: ParsableCommand {
           notes.append("\(name), \(format): left out for time")
           continue
         }
-        let formats = try FormatPair(format), layer = BenchmarkedLayer.preset(try Preset(name), formats)
+        // Rows of 1408 values are no whole blocks of 256: published files of this layer have q5_0 there.
+        let formats = try FormatPair(name == "deepseek-v2-lite" && format == "q4_k" ? "q4_k/q5_0" : format)
+        let layer = BenchmarkedLayer.preset(try Preset(name), formats)
         do { try layer.check() } catch {
           notes.append("\(error)")
           continue

@@ -36,7 +36,7 @@ enum BenchmarkedLayer {
     try formats.check(preset)
     let values = preset.experts * preset.hidden * preset.intermediate
     let bytes = Double(values) * (2 * formats.gateUp.bytesPerValue + formats.down.bytesPerValue)
-    try AvailableMemory.demand(Int(bytes), for: "\(preset.name), \(formats)")
+    try AvailableMemory.demand(Int(min(bytes, 0x1p62)), for: "\(preset.name), \(formats)")
   }
 
   /// Layers of the command line: names, shapes and paths, separated by commas.

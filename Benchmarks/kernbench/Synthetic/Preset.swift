@@ -72,6 +72,7 @@ struct Preset {
 
   private func check() throws {
     guard topK <= experts else { throw Failure("layer '\(name)': top-\(topK) of \(experts) experts") }
+    guard experts * hidden <= 1 << 28 else { throw Failure("layer '\(name)': a router of \(experts) x \(hidden) values is larger than any") }
   }
 
   /// Groups of experts that DeepSeek-V3's router chooses among; none where so few experts are left that groups make no sense.
