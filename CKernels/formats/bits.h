@@ -8,6 +8,9 @@
 /// Before a loop over a block: keeps it a loop until it is vectorized; unrolled earlier it ends up in scalar pieces.
 #define AS_VECTORS _Pragma("clang loop unroll(disable)")
 
+/// Rows whose codes are multiplied side by side.
+enum { CODE_ROWS = 8 };
+
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 FORMAT void store_u16(void *p, uint16_t v) { memcpy(p, &v, 2); }

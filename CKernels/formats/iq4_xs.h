@@ -22,7 +22,7 @@ FORMAT void codes_iq4_xs(const uint8_t *restrict block, uint8_t *restrict codes,
   float d = load_f16(block);
   int high = load_u16(block + 2);
   for (int g = 0; g < 8; g++) {
-    scales[g] = d * (float)(((block[4 + g / 2] >> 4 * (g % 2) & 15) | (high >> 2 * g & 3) << 4) - 32);
+    scales[g * CODE_ROWS] = d * (float)(((block[4 + g / 2] >> 4 * (g % 2) & 15) | (high >> 2 * g & 3) << 4) - 32);
     unpack_levels(block + 8 + 16 * g, iq4_levels, codes + 32 * g);
   }
 }

@@ -69,7 +69,8 @@
 // Formats whose codes meet int8 activations as integers: X(name, values a block, bytes a block, columns a scale, quads of products that
 // fit 16 bits when summed, signed codes).
 //
-// `codes_<name>(block, codes, scales, minima)` unpacks one block; value = scale * code, plus the minimum where codes are unsigned.
+// `codes_<name>(block, codes, scales, minima)` unpacks one block; value = scale * code, plus the minimum where codes are unsigned. The
+// scale and minimum of group g go to index g * CODE_ROWS: rows of a panel stand side by side.
 #define MOE_INT8_FORMATS(X)          \
   X(q4_0, 32, 18, 32, 8, false)      \
   X(q4_1, 32, 20, 32, 8, false)      \

@@ -92,7 +92,7 @@ FORMAT void encode_q6_k(const float *restrict values, int64_t count, void *restr
 /// Signed codes -32 ... 31.
 FORMAT void codes_q6_k(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
   float d = load_f16(block + 208);
-  for (int g = 0; g < 16; g++) scales[g] = d * (float)(int8_t)block[192 + g];
+  for (int g = 0; g < 16; g++) scales[g * CODE_ROWS] = d * (float)(int8_t)block[192 + g];
   for (int h = 0; h < 2; h++)
 #pragma clang loop unroll(full)
     for (int part = 0; part < 4; part++) {

@@ -18,7 +18,7 @@ typedef struct int8_format {
   bool is_signed;
 } int8_format;
 
-enum { INT8_ROWS = 8, INT8_RUN = 256, INT8_TOKENS = 4, INT8_GROUPS = INT8_RUN / 16 };
+enum { INT8_ROWS = CODE_ROWS, INT8_RUN = 256, INT8_TOKENS = 4, INT8_GROUPS = INT8_RUN / 16 };
 
 typedef struct int8_panel {
   uint8_t quads[INT8_ROWS * INT8_RUN];
@@ -28,20 +28,17 @@ typedef struct int8_panel {
 
 /// Columns [column, column + count) of eight rows (missing ones zero).
 BODY void unpack_panel(int8_format f, const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, uint8_t *flat, int8_panel *panel) {
-  int64_t groups = count / f.group, bytes = count / f.values * f.bytes, ahead = next_run(w, INT8_ROWS, column, count, bytes);
+  int64_t bytes = count / f.values * f.bytes, ahead = next_run(w, INT8_ROWS, column, count, bytes);
   for (int64_t r = 0; r < INT8_ROWS; r++) {
-    float scales[INT8_GROUPS + 16] = {0}, minima[INT8_GROUPS + 16] = {0};
+    float *scales = panel->scales + r, *minima = panel->minima + r;
     if (r < rows) {
       const uint8_t *block = (const uint8_t *)w->data + (first + r) * w->row_bytes + column / f.values * f.bytes;
       prefetch_run(block + ahead, bytes);
       for (int64_t c = 0; c < count; c += f.values, block += f.bytes)
-        f.codes(block, flat + r * INT8_RUN + c, scales + c / f.group, minima + c / f.group);
+        f.codes(block, flat + r * INT8_RUN + c, scales + c / f.group * INT8_ROWS, minima + c / f.group * INT8_ROWS);
     } else {
       memset(flat + r * INT8_RUN, 0, (size_t)count);
-    }
-    for (int64_t g = 0; g < groups; g++) {
-      panel->scales[g * INT8_ROWS + r] = scales[g];
-      if (!f.is_signed) panel->minima[g * INT8_ROWS + r] = minima[g];
+      for (int64_t g = 0; g < count / f.group; g++) scales[g * INT8_ROWS] = minima[g * INT8_ROWS] = 0;
     }
   }
   for (int64_t c = 0; c < count; c += 32) transpose_quads(flat + c, INT8_RUN, panel->quads + c * INT8_ROWS);

@@ -58,7 +58,12 @@ public enum Quantization: Sendable, Hashable {
     case "gptq":
       try require("bits", .integer(4))
       self = .gptq(zeroOffset: config["checkpoint_format"]?.string == "gptq_v2" ? 0 : 1)
-    case "compressed-tensors", "ct_int4": self = .compressedTensors
+    case "compressed-tensors", "ct_int4":
+      for (name, group) in config["config_groups"]?.object ?? [:] {
+        guard let weights = group["weights"], weights["type"]?.string == "int", let bits = weights["num_bits"]?.int, bits != 4 else { continue }
+        throw .unsupportedQuantization("compressed-tensors group '\(name)' with int weights of \(bits) bits, only 4 are read")
+      }
+      self = .compressedTensors
     case "mxfp4": self = .mxfp4
     case "bitsandbytes":
       if let type = config["bnb_4bit_quant_type"]?.string, type != "nf4" {

@@ -15,10 +15,10 @@ public struct RowView {
   /// Elements from one row to the next.
   public let stride: Int
 
-  /// - Throws: `ShapeError` when rows overlap or the element type is none of f32, f16, bf16.
+  /// - Throws: `ShapeError` when rows overlap, start within an element, or the element type is none of f32, f16, bf16.
   public init(_ base: UnsafeRawPointer, _ format: WeightFormat = .f32, count: Int, columns: Int, stride: Int? = nil) throws(ShapeError) {
     let stride = stride ?? columns
-    try checkRows(format, count: count, columns: columns, stride: stride)
+    try checkRows(UnsafeRawPointer(base), format, count: count, columns: columns, stride: stride)
     self.base = base
     self.format = format
     self.count = count
@@ -40,10 +40,10 @@ public struct MutableRowView {
   /// Elements from one row to the next; what lies between rows is not touched.
   public let stride: Int
 
-  /// - Throws: `ShapeError` when rows overlap or the element type is none of f32, f16, bf16.
+  /// - Throws: `ShapeError` when rows overlap, start within an element, or the element type is none of f32, f16, bf16.
   public init(_ base: UnsafeMutableRawPointer, _ format: WeightFormat = .f32, count: Int, columns: Int, stride: Int? = nil) throws(ShapeError) {
     let stride = stride ?? columns
-    try checkRows(format, count: count, columns: columns, stride: stride)
+    try checkRows(UnsafeRawPointer(base), format, count: count, columns: columns, stride: stride)
     self.base = base
     self.format = format
     self.count = count
@@ -52,9 +52,12 @@ public struct MutableRowView {
   }
 }
 
-private func checkRows(_ format: WeightFormat, count: Int, columns: Int, stride: Int) throws(ShapeError) {
+private func checkRows(_ base: UnsafeRawPointer, _ format: WeightFormat, count: Int, columns: Int, stride: Int) throws(ShapeError) {
   guard [.f32, .f16, .bf16].contains(format) else {
     throw ShapeError(tensor: "rows", reason: "activations are f32, f16 or bf16, found \(format)")
+  }
+  guard Int(bitPattern: base) % format.blockBytes == 0 else {
+    throw ShapeError(tensor: "rows", reason: "address \(base) of \(format) rows is no multiple of \(format.blockBytes)")
   }
   guard count >= 0, columns > 0, stride >= columns, stride <= Int32.max, count <= Int32.max else {
     throw ShapeError(tensor: "rows", reason: "\(count) rows of \(columns) with stride \(stride)")

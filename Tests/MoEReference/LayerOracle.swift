@@ -23,19 +23,20 @@ public struct LinearOracle {
     self.bias = bias
   }
 
-  /// Output `index`; its norm is |w| |x| + |b|, where `norms` stand for the values of x when those carry errors of their own.
+  /// Output `index`. Its norm is that of the products: rounding errors of a sum are independent and as large as its partial sums.
+  ///
+  /// - Parameter norms: of `values`, at least as large as they.
   func output(_ index: Int, _ values: [Double], norms: [Double]) -> NormedValue {
     let weights = row(index)
     precondition(weights.count == values.count)
-    var sum = 0.0, squares = 0.0, lengths = 0.0
+    var sum = 0.0, squares = 0.0
     for column in 0..<weights.count {
       let weight = Double(weights[column])
       sum += weight * values[column]
-      squares += weight * weight
-      lengths += norms[column] * norms[column]
+      squares += weight * norms[column] * weight * norms[column]
     }
     let offset = Double(bias?[index] ?? 0)
-    return NormedValue(value: sum + offset, norm: (squares * lengths).squareRoot() + abs(offset))
+    return NormedValue(value: sum + offset, norm: squares.squareRoot() + abs(sum) + abs(offset))
   }
 }
 

@@ -13,10 +13,10 @@ let checkpoint = try Checkpoint(path: CommandLine.arguments[1])
 let machine = try Machine.current()
 let layer = try MoELayer(checkpoint, layer: 1, on: machine)
 
-let hiddenStates = (0..<tokens * layer.hidden).map { Float($0 % 17) / 17 - 0.5 }
-let output = try layer(hiddenStates, tokens: tokens)
+let values = (0..<tokens * layer.hidden).map { Float($0 % 17) / 17 - 0.5 }
+let output = try layer(HiddenStates(values, tokens: tokens, hidden: layer.hidden)).values
 
 let finite = output.filter(\.isFinite).count
 print("\(tokens) tokens of \(layer.hidden) values in, \(output.count) out, \(finite) finite")
 struct Wrong: Error {}
-guard output.count == hiddenStates.count, finite == output.count, output.contains(where: { $0 != 0 }) else { throw Wrong() }
+guard output.count == values.count, finite == output.count, output.contains(where: { $0 != 0 }) else { throw Wrong() }

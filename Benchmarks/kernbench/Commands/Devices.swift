@@ -1,0 +1,26 @@
+// `kernbench devices`: the machine as the package sees it.
+
+import ArgumentParser
+import MoE
+
+struct Devices: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Shows topology, kernel tables and OpenCL devices.")
+
+  func run() throws {
+    for line in Self.report(Topology.current()) { print(line) }
+  }
+
+  /// Lines about the machine.
+  static func report(_ topology: Topology) -> [String] {
+    var lines = topology.summary
+    lines.append("kernels: \(KernelTable.runnable.map(\.name).joined(separator: ", "))")
+    if !KernelTable.missing.isEmpty { lines.append("not on this machine: \(KernelTable.missing.joined(separator: ", "))") }
+    do {
+      let found = try OpenCL.discover()
+      lines += found.devices.enumerated().map { "opencl:\($0) \($1)" }
+      if found.devices.isEmpty, found.notes.isEmpty { lines.append("no OpenCL device") }
+      lines += found.notes
+    } catch { lines.append("OpenCL: \(error)") }
+    return lines
+  }
+}

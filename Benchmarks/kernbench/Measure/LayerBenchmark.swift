@@ -1,0 +1,177 @@
+// Times one layer for a number of tokens, after its output has been checked.
+
+import Foundation
+import MoE
+
+/// One layer on one machine, ready for any number of tokens.
+final class LayerBenchmark {
+  let name: String
+  let format: String
+  private let layer: MoELayer
+  private let machine: Machine
+  private let device: MoELayer.Device
+  private let activations: ActivationPrecision
+  private let seed: UInt64
+  private var check: OutputCheck?
+
+  init(
+    name: String, configuration: MoEConfiguration, weights: LayerWeights, machine: Machine, device: MoELayer.Device,
+    activations: ActivationPrecision, seed: UInt64
+  ) throws {
+    self.name = name
+    self.machine = machine
+    self.device = device
+    self.seed = seed
+    layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: activations)
+    self.activations = activations
+    let first = weights.experts.experts[0]
+    format = first.up.format == first.down.format ? first.up.format.name : "\(first.up.format)/\(first.down.format)"
+    if activations == .int8, !layer.usesInt8 { throw Failure("\(format) has no kernel on int8 activations for \(device.rawValue)") }
+  }
+
+  /// Checks and times `tokens` tokens a call, for about `seconds`.
+  func row(tokens: Int, peaks: Peaks, seconds: Double) throws -> Row {
+    let states = try batches(of: tokens)
+    defer { states.free() }
+    let int8 = activations == .int8
+    let bound = int8 ? OutputCheck.int8Bound : OutputCheck.floatBound
+    let error = try checkOutputs(states, int8: int8)
+    let times = error <= bound ? try time(states, peaks: peaks, seconds: seconds) : nil
+    return Row(
+      layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: device.rawValue,
+      kernel: kernel, times: times, error: error, bound: bound, residentBytes: layer.weights.residentBytes, isCached: isCached)
+  }
+
+  private var kernel: String {
+    if device == .blas { return "cblas_sgemm" }
+    let first = layer.weights.experts.experts[0]
+    let names = [first.up.format, first.down.format].map { format in
+      (activations == .int8 ? machine.kernels.int8GEMMName(format) : nil) ?? machine.kernels.gemmName(format)
+    }
+    return names[0] == names[1] ? names[0] : names.joined(separator: "/")
+  }
+
+  // MARK: hidden states
+
+  /// Bytes of the last level of cache, 32 MiB when unknown.
+  private var cacheBytes: Int {
+    let caches = machine.topology.caches, last = caches.map(\.level).max()
+    return max(caches.filter { $0.level == last }.reduce(0) { $0 + $1.bytes }, 32 << 20)
+  }
+
+  private var isCached: Bool { layer.weights.residentBytes < 2 * cacheBytes }
+
+  private var expertBytes: Double { Double(layer.weights.experts.residentBytes) / Double(layer.weights.experts.count) }
+
+  /// Enough batches that the experts of one have left the caches when its turn comes again.
+  private func batches(of tokens: Int) throws -> TokenBatches {
+    let experts = min(layer.weights.experts.count, tokens.multipliedReportingOverflow(by: layer.configuration.topK).partialValue)
+    let touched = Double(max(1, experts)) * expertBytes
+    let count = min(64, max(OutputCheck.tokens, Int((4 * Double(cacheBytes) / touched).rounded(.up)) + 1))
+    let bytes = count * tokens * layer.hidden * MemoryLayout<Float>.size
+    try AvailableMemory.demand(bytes + tokens * layer.configuration.topK * (layer.hidden + layer.configuration.intermediate) * 4, for: "\(tokens) tokens")
+    var random = SeededRandom(seed: seed ^ 0x7468_6973)
+    let checked = (0..<OutputCheck.tokens).map { _ in random.even(layer.hidden) }
+    if check == nil { check = OutputCheck(layer, states: checked, pool: machine.pool) }
+    return TokenBatches(count: count, tokens: tokens, hidden: layer.hidden, checked: checked, &random)
+  }
+
+  // MARK: one call
+
+  private func forward(_ states: TokenBatches, batch: Int) throws -> RouterOutput {
+    try layer.forward(
+      RowView(states.input(batch), count: states.tokens, columns: layer.hidden),
+      into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden))
+  }
+
+  private func checkOutputs(_ states: TokenBatches, int8: Bool) throws -> Double {
+    var outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])] = []
+    for (batch, places) in states.checkedPlaces {
+      states.output.update(repeating: .nan, count: states.tokens * layer.hidden)
+      let routing = try forward(states, batch: batch)
+      for (token, row) in places {
+        let values = UnsafeBufferPointer(start: states.output + row * layer.hidden, count: layer.hidden)
+        outputs.append((token, Array(values), routing.assignments(of: row)))
+      }
+    }
+    return check!.error(outputs, int8: int8)
+  }
+
+  private func time(_ states: TokenBatches, peaks: Peaks, seconds: Double) throws -> Row.Times {
+    var samples: [Double] = [], rows: [Double] = [], distinct: [Double] = [], total = 0.0
+    let warmUp = min(states.count, 4)
+    for call in 0... {
+      var routing: RouterOutput?
+      let batch = call % states.count
+      let duration = try elapsed { routing = try forward(states, batch: batch) }
+      guard call >= warmUp || call > 0 && duration > seconds else { continue }
+      let real = routing!.expertIDs.filter { $0 < layer.weights.experts.count }
+      rows.append(Double(real.count))
+      distinct.append(Double(Set(real).count))
+      samples.append(duration)
+      total += duration
+      if samples.count >= 2000 || total >= seconds && samples.count >= 5 || total >= 4 * seconds && samples.count >= 3 { break }
+    }
+    let median = samples.median, mean = { (values: [Double]) in values.reduce(0, +) / Double(values.count) }
+    let products = self.products(rows: mean(rows), tokens: Double(states.tokens))
+    let bytes = mean(distinct) * expertBytes + Double(layer.weights.residentBytes - layer.weights.experts.residentBytes)
+    let operations = products.reduce(0) { $0 + $1.operations }
+    let floor = max(bytes / (peaks.readGBps * 1e9), products.reduce(0) { $0 + $1.operations / (peaks.operations($1.arithmetic) * 1e9) })
+    return Row.Times(
+      medianMs: median * 1e3, minMs: (samples.min() ?? .nan) * 1e3, spread: (samples.quantile(0.75) - samples.quantile(0.25)) / median,
+      gflops: operations / median / 1e9, weightGBps: bytes / median / 1e9, roofline: floor / median)
+  }
+
+  /// Operations of each matrix product of a call, 2 a multiply-add, and the arithmetic they are done in.
+  private func products(rows: Double, tokens: Double) -> [(operations: Double, arithmetic: GEMMArithmetic)] {
+    func product(_ matrix: PackedMatrix, _ rows: Double) -> (operations: Double, arithmetic: GEMMArithmetic) {
+      let arithmetic = activations == .int8 && device == .cpu ? machine.kernels.int8Arithmetic(matrix.format) ?? .float : .float
+      return (2 * rows * Double(matrix.rows) * Double(matrix.columns), arithmetic)
+    }
+    func products(_ expert: Expert, _ rows: Double) -> [(operations: Double, arithmetic: GEMMArithmetic)] {
+      [expert.gate, expert.up, expert.down].compactMap { $0 }.map { product($0, rows) }
+    }
+    let weights = layer.weights
+    return products(weights.experts.experts[0], rows) + (weights.shared.map { products($0.experts[0], tokens) } ?? [])
+      + [weights.latentIn, weights.latentOut].compactMap { $0 }.map { product($0, tokens) }
+  }
+}
+
+/// Hidden states of several batches that take turns, and one output for all of them.
+struct TokenBatches {
+  let count: Int
+  let tokens: Int
+  let output: UnsafeMutablePointer<Float>
+  private let inputs: UnsafeMutablePointer<Float>
+  private let hidden: Int
+
+  /// Random states; `checked` stand where `checkedPlaces` says.
+  init(count: Int, tokens: Int, hidden: Int, checked: [[Float]], _ random: inout SeededRandom) {
+    self.count = count
+    self.tokens = tokens
+    self.hidden = hidden
+    inputs = .allocate(capacity: count * tokens * hidden)
+    output = .allocate(capacity: tokens * hidden)
+    output.initialize(repeating: 0, count: tokens * hidden)
+    for row in 0..<count * tokens { (inputs + row * hidden).initialize(from: random.even(hidden), count: hidden) }
+    for (batch, places) in checkedPlaces {
+      for (token, row) in places { (inputs + (batch * tokens + row) * hidden).update(from: checked[token], count: hidden) }
+    }
+  }
+
+  func free() {
+    inputs.deallocate()
+    output.deallocate()
+  }
+
+  func input(_ batch: Int) -> UnsafeMutablePointer<Float> { inputs + batch * tokens * hidden }
+
+  /// Where the checked tokens are: first, in the middle and last of a batch, or in several batches when one is too small.
+  var checkedPlaces: [(batch: Int, places: [(token: Int, row: Int)])] {
+    switch tokens {
+    case 1: [(0, [(0, 0)]), (1, [(1, 0)]), (2, [(2, 0)])]
+    case 2: [(0, [(0, 0), (1, 1)]), (1, [(2, 0)])]
+    default: [(0, [(0, 0), (1, tokens / 2), (2, tokens - 1)])]
+    }
+  }
+}
