@@ -15,6 +15,7 @@ public final class Machine: Sendable {
   public let kernels: KernelTable
 
   /// - Parameters:
+  ///   - topology: what the machine is made of; its limits give the number of threads.
   ///   - threads: worker threads, the caller included; nil for all that the affinity mask and the CPU quota allow.
   ///   - kernels: kernels of one ISA; the best by default.
   /// - Throws: `MoEError.machine` for a number of threads that no pool can have.

@@ -20,7 +20,9 @@ extension MoELayer {
 
   /// First grouped GEMM with activation: act(gate x) * up x for every row of the plan, [plan.rows, intermediate].
   ///
-  /// - Parameter hiddenStates: [plan.tokenCount, expert width]: the layer's input, projected where the experts are latent.
+  /// - Parameters:
+  ///   - plan: a plan of this layer.
+  ///   - hiddenStates: [plan.tokenCount, expert width]: the layer's input, projected where the experts are latent.
   /// - Throws: `MoEError.rows` for other shapes.
   public func gateUp(_ plan: DispatchPlan, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
@@ -29,7 +31,9 @@ extension MoELayer {
 
   /// Second grouped GEMM: down a for every row of the plan, [plan.rows, expert width].
   ///
-  /// - Parameter activated: [plan.rows, intermediate].
+  /// - Parameters:
+  ///   - plan: the plan that `gateUp` was given.
+  ///   - activated: [plan.rows, intermediate].
   /// - Throws: `MoEError.rows` for other shapes.
   public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
@@ -39,6 +43,7 @@ extension MoELayer {
   /// Sum of every token's expert rows by their coefficients, in order of rank, and its identity experts' share, [tokens, expert width].
   ///
   /// - Parameters:
+  ///   - plan: the plan that `gateUp` was given.
   ///   - outputs: [plan.rows, expert width].
   ///   - hiddenStates: what `gateUp` was given.
   /// - Throws: `MoEError.rows` for other shapes.

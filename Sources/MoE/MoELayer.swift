@@ -92,6 +92,8 @@ public struct MoELayer: Sendable {
   /// The layer's output for rows of the caller's memory, written to rows of the caller's memory; the two must not overlap.
   ///
   /// - Parameters:
+  ///   - input: [tokens, hidden].
+  ///   - output: [tokens, hidden]; overwritten.
   ///   - routing: precomputed experts and weights; nil to run the router.
   ///   - sequenceLengths: tokens of each sequence, for routers that count capacity by sequence; nil for one sequence.
   /// - Returns: the experts and weights used.
