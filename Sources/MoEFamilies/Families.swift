@@ -18,7 +18,8 @@ extension Family {
     qwen(["qwen3_next", "qwen4_exp_text"], experts: 512, topK: 10, intermediate: 512, norm: true, shared: 512),
     qwen(["qwen3_5_moe_text", "qwen3_5_moe"], experts: 256, topK: 8, intermediate: 512, norm: nil, shared: 512),
     qwen(["mellum"], experts: 64, topK: 8, intermediate: 896, norm: true, shared: nil),
-    qwen(["qwen3_moe", "qwen3_omni_moe_text"], experts: 128, topK: 8, intermediate: 768, norm: false, shared: nil),
+    qwen(["qwen3_moe"], experts: 128, topK: 8, intermediate: 768, norm: false, shared: nil),
+    qwen(["qwen3_omni_moe_text"], experts: 128, topK: 8, intermediate: 768, norm: true, shared: nil),
     qwen(["qwen3_vl_moe_text", "qwen3_vl_moe"], experts: 60, topK: 4, intermediate: 1408, norm: nil, shared: nil),
     Family(
       names: ["olmoe"], blocks: ["layers.{layer}.mlp"], intermediate: .key("intermediate_size", default: 2048),
@@ -258,7 +259,7 @@ extension Family {
       layouts: [.fused(gateUp: "experts.gate_up_proj", down: "experts.down_proj", orientation: .inputMajor), .projections],
       weightOnInput: true,
       shared: SharedRule(names: .projections("shared_expert."), intermediate: .key("intermediate_size", default: 8192))),
-    granite(["granitemoe", "granitemoe_swa"], shared: nil),
+    granite(["granitemoe"], shared: nil),
     granite(["granitemoeshared"], shared: 0),
     granite(["granitemoehybrid"], shared: 1024),
     Family(

@@ -80,8 +80,8 @@ struct RouterNames: Sendable {
   var weight: [String]
   var bias: [String] = []
   var choiceBias: [String] = []
-  /// True when the family cannot do without the choice bias.
-  var needsChoiceBias: FlagKey = .never
+  /// Whether a choice bias there has to be: nil when it may be left out, false when one that is there is not read.
+  var needsChoiceBias: FlagKey?
 }
 
 /// Names and arrangement of the experts' matrices, relative to the block; `{expert}` is the expert.

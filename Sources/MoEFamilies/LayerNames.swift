@@ -50,8 +50,13 @@ extension MoEModel {
     guard let routerWeight = try first(family.routerNames.weight) else {
       throw .missingTensor(family.routerNames.weight[0].below(block.prefix), file: checkpoint.tensors.fileDescription)
     }
-    let choiceBias = try first(family.routerNames.choiceBias)
-    if choiceBias == nil, try reader.flag(family.routerNames.needsChoiceBias) {
+    if try holds("gate.tid2eid".below(block.prefix)) {
+      throw .badValue(
+        key: "gate.tid2eid".below(block.prefix), value: "present", reason: "layers that choose experts by token id are not read")
+    }
+    let needsBias: Bool? = if let flag = family.routerNames.needsChoiceBias { try reader.flag(flag) } else { nil }
+    let choiceBias = needsBias == false ? nil : try first(family.routerNames.choiceBias)
+    if choiceBias == nil, needsBias == true {
       throw .missingTensor(family.routerNames.choiceBias[0].below(block.prefix), file: checkpoint.tensors.fileDescription)
     }
     let layout = try expertLayout(of: block)

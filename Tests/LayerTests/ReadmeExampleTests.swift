@@ -5,12 +5,16 @@ import MoE
 import Testing
 
 // The example's import is this file's.
-private func example(_ hiddenStates: HiddenStates) throws -> HiddenStates {
+private func example() throws -> HiddenStates {
   // example begins
-  let checkpoint = try Checkpoint(path: "Qwen3-30B-A3B-Q4_K_M.gguf")      // GGUF, safetensors file, or sharded folder
-  let machine = try Machine.current()                                    // hwloc topology + OpenCL devices
-  let layer = try MoELayer(checkpoint, layer: 3, on: machine)            // experts packed and placed
-  let output = try layer(hiddenStates)                                   // [tokens, hidden] in, [tokens, hidden] out
+  let checkpoint = try Checkpoint(path: "Qwen3-30B-A3B-Q4_K_M.gguf")   // GGUF, safetensors file, or sharded folder
+  let machine = try Machine.current()                                  // topology, threads, kernels of this CPU
+  let layer = try MoELayer(checkpoint, layer: 3, on: machine)          // experts stay packed
+  let tokens = 4
+  let values = [Float](repeating: 0.25, count: tokens * layer.hidden)  // [tokens, hidden], row after row
+  let hiddenStates = try HiddenStates(values, tokens: tokens, hidden: layer.hidden)
+  let output = try layer(hiddenStates)                                 // [tokens, hidden]: shared experts in, no residual
+  print(output[0].prefix(3))
   // example ends
   return output
 }
@@ -33,8 +37,7 @@ private func example(_ hiddenStates: HiddenStates) throws -> HiddenStates {
   }
 
   @Test func withoutTheFileItSaysSo() throws {
-    let states = try HiddenStates([Float](repeating: 0, count: 2048), tokens: 1, hidden: 2048)
-    #expect(throws: CheckpointError.self) { try example(states) }
+    #expect(throws: CheckpointError.self) { try example() }
   }
 
   @Test func theSameLinesRunOnAFixture() throws {
