@@ -26,7 +26,7 @@ extension MoELayer {
   /// - Throws: `MoEError.rows` for other shapes.
   public func gateUp(_ plan: DispatchPlan, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
-    return run(plan.rows, weights.experts.intermediate) { backend.gateUp(weights.experts, plan, hiddenStates.borrowed($0), into: $1) }
+    return run(plan.rows, weights.experts.intermediate) { backend.gateUp(weights.experts, plan, hiddenStates.rows, into: $0) }
   }
 
   /// Second grouped GEMM: down a for every row of the plan, [plan.rows, expert width].
@@ -37,7 +37,7 @@ extension MoELayer {
   /// - Throws: `MoEError.rows` for other shapes.
   public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
-    return run(plan.rows, weights.experts.hidden) { backend.down(weights.experts, plan, activated.borrowed($0), into: $1) }
+    return run(plan.rows, weights.experts.hidden) { backend.down(weights.experts, plan, activated.rows, into: $0) }
   }
 
   /// Sum of every token's expert rows by their coefficients, in order of rank, and its identity experts' share, [tokens, expert width].
@@ -50,9 +50,8 @@ extension MoELayer {
   public func combine(_ plan: DispatchPlan, _ outputs: HiddenStates, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, outputs, rows: plan.rows, columns: weights.experts.hidden)
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
-    return run(plan.tokenCount, weights.experts.hidden) { scope, result in
-      backend.combine(
-        weights.experts, plan, outputs.borrowed(scope), hidden: hiddenStates.borrowed(scope), into: result, adding: false)
+    return run(plan.tokenCount, weights.experts.hidden) {
+      backend.combine(weights.experts, plan, outputs.rows, hidden: hiddenStates.rows, into: $0, adding: false)
     }
   }
 
@@ -64,35 +63,25 @@ extension MoELayer {
   }
 
   /// Runs one stage into new rows.
-  private func run(_ count: Int, _ columns: Int, _ stage: (BorrowScope, FloatRows) -> Void) -> HiddenStates {
-    let result = Activations(count, columns), scope = BorrowScope()
-    stage(scope, result.rows)
-    return withExtendedLifetime(scope) { result.states }
-  }
-}
-
-/// Keeps copies of borrowed rows alive for one stage.
-final class BorrowScope {
-  private var copies: [Activations] = []
-  func keep(_ activations: Activations) -> FloatRows {
-    copies.append(activations)
-    return activations.rows
+  private func run(_ count: Int, _ columns: Int, _ stage: (FloatRows) -> Void) -> HiddenStates {
+    let result = FloatRows(count: count, columns: columns)
+    stage(result)
+    return result.states
   }
 }
 
 extension HiddenStates {
-  /// The values as f32 rows that live as long as `scope`.
-  fileprivate func borrowed(_ scope: BorrowScope) -> FloatRows {
-    let copy = Activations(tokens, hidden)
-    if !values.isEmpty { values.withUnsafeBufferPointer { copy.rows.base.update(from: $0.baseAddress!, count: values.count) } }
-    return scope.keep(copy)
+  /// A copy of the values as rows.
+  fileprivate var rows: FloatRows {
+    let copy = FloatRows(count: tokens, columns: hidden)
+    values.withUnsafeBufferPointer { if let first = $0.baseAddress { copy.base.update(from: first, count: values.count) } }
+    return copy
   }
 }
 
-extension Activations {
+extension FloatRows {
   /// A copy of contiguous rows as values.
   fileprivate var states: HiddenStates {
-    let values = Array(UnsafeBufferPointer(start: rows.base, count: rows.count * rows.columns))
-    return HiddenStates(unchecked: values, tokens: rows.count, hidden: rows.columns)
+    HiddenStates(unchecked: Array(UnsafeBufferPointer(start: base, count: count * columns)), tokens: count, hidden: columns)
   }
 }

@@ -103,19 +103,19 @@ public struct MoELayer: Sendable {
     _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil
   ) throws(MoEError) -> RouterOutput {
     try check(input, output, routing)
-    let hidden = Activations(widening: input, by: backend)
-    let result = Activations(receiving: output)
-    let routing = if let routing { routing } else { try route(hidden.rows, sequenceLengths: sequenceLengths) }
+    let hidden = FloatRows(widening: input, by: backend)
+    let result = FloatRows(receiving: output)
+    let routing = if let routing { routing } else { try route(hidden, sequenceLengths: sequenceLengths) }
     let plan = DispatchPlan(routing, experts: weights.experts.count)
     let expertInput = hidden.projected(by: weights.latentIn, backend)
-    let activated = Activations(plan.rows, weights.experts.intermediate)
-    backend.gateUp(weights.experts, plan, expertInput.rows, into: activated.rows)
-    let expertOutputs = Activations(plan.rows, weights.experts.hidden)
-    backend.down(weights.experts, plan, activated.rows, into: expertOutputs.rows)
-    let combined = weights.latentOut == nil ? result : Activations(input.count, weights.experts.hidden)
-    backend.combine(weights.experts, plan, expertOutputs.rows, hidden: expertInput.rows, into: combined.rows, adding: false)
-    if let latentOut = weights.latentOut { backend.project(latentOut, combined.rows, into: result.rows) }
-    if let shared = weights.shared { addShared(shared, hidden.rows, into: result.rows) }
+    let activated = FloatRows(count: plan.rows, columns: weights.experts.intermediate)
+    backend.gateUp(weights.experts, plan, expertInput, into: activated)
+    let expertOutputs = FloatRows(count: plan.rows, columns: weights.experts.hidden)
+    backend.down(weights.experts, plan, activated, into: expertOutputs)
+    let combined = weights.latentOut == nil ? result : FloatRows(count: input.count, columns: weights.experts.hidden)
+    backend.combine(weights.experts, plan, expertOutputs, hidden: expertInput, into: combined, adding: false)
+    if let latentOut = weights.latentOut { backend.project(latentOut, combined, into: result) }
+    if let shared = weights.shared { addShared(shared, hidden, into: result) }
     if let bias = weights.outputBias { result.add(bias, backend) }
     result.store(into: output, by: backend)
     return routing
@@ -124,10 +124,10 @@ public struct MoELayer: Sendable {
   /// The shared expert: one bank of one, every token its row, the gate its coefficient.
   private func addShared(_ shared: ExpertBank, _ hidden: FloatRows, into result: FloatRows) {
     let plan = DispatchPlan(everyToken: sharedCoefficients(hidden))
-    let activated = Activations(plan.rows, shared.intermediate), outputs = Activations(plan.rows, shared.hidden)
-    backend.gateUp(shared, plan, hidden, into: activated.rows)
-    backend.down(shared, plan, activated.rows, into: outputs.rows)
-    backend.combine(shared, plan, outputs.rows, hidden: hidden, into: result, adding: true)
+    let activated = FloatRows(count: plan.rows, columns: shared.intermediate), outputs = FloatRows(count: plan.rows, columns: shared.hidden)
+    backend.gateUp(shared, plan, hidden, into: activated)
+    backend.down(shared, plan, activated, into: outputs)
+    backend.combine(shared, plan, outputs, hidden: hidden, into: result, adding: true)
   }
 
   private func check(_ input: RowView, _ output: MutableRowView, _ routing: RouterOutput?) throws(MoEError) {

@@ -31,17 +31,17 @@ extension BLASBackend: GroupedGEMMBackend {
   package func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows) {
     for expert in 0..<bank.count where !plan.rows(of: expert).isEmpty {
       let group = plan.rows(of: expert), weights = bank.experts[expert]
-      let input = FloatMatrix(count: group.count, columns: bank.hidden)
+      let input = FloatRows(count: group.count, columns: bank.hidden)
       for (index, row) in group.enumerated() {
         let factor = bank.weightOnInput ? plan.weights[row] : 1, source = hidden.row(Int(plan.tokens[row]))
-        for column in 0..<bank.hidden { input.rows.row(index)[column] = factor * source[column] }
+        for column in 0..<bank.hidden { input.row(index)[column] = factor * source[column] }
       }
       let target = activated.part(group)
-      let up = FloatMatrix(count: group.count, columns: bank.intermediate), gate = FloatMatrix(count: group.count, columns: bank.intermediate)
-      multiply(weights.up, input.rows, up.rows, weights.upBias)
-      if let matrix = weights.gate { multiply(matrix, input.rows, gate.rows, weights.gateBias) }
+      let up = FloatRows(count: group.count, columns: bank.intermediate), gate = FloatRows(count: group.count, columns: bank.intermediate)
+      multiply(weights.up, input, up, weights.upBias)
+      if let matrix = weights.gate { multiply(matrix, input, gate, weights.gateBias) }
       for index in 0..<group.count {
-        host.kernels.activate(bank.activation, gate: bank.isGated ? gate.rows.row(index) : nil, up: up.rows.row(index), bank.intermediate, into: target.row(index))
+        host.kernels.activate(bank.activation, gate: bank.isGated ? gate.row(index) : nil, up: up.row(index), bank.intermediate, into: target.row(index))
       }
     }
   }
@@ -72,12 +72,5 @@ extension BLASBackend: GroupedGEMMBackend {
         blasint(input.stride), weights, blasint(matrix.columns), 0, out.base, blasint(out.stride))
     #endif
     if let bias { for row in 0..<out.count { for column in 0..<out.columns { out.row(row)[column] += bias[column] } } }
-  }
-}
-
-extension FloatRows {
-  /// Rows `range` of these rows.
-  fileprivate func part(_ range: Range<Int>) -> FloatRows {
-    FloatRows(base: row(range.lowerBound), count: range.count, columns: columns, stride: stride)
   }
 }

@@ -11,19 +11,18 @@ struct StageInput {
   /// Row of `rows` for each row of the plan; nil for the same.
   let list: [Int32]?
   let quantized: QuantizedRows?
-  private let owner: FloatMatrix?
 
   /// The token of every row of `plan`; multiplied by its coefficient where the bank weighs inputs.
   init(_ hidden: FloatRows, _ plan: DispatchPlan, for bank: ExpertBank, _ backend: CPUBackend) {
     if bank.weightOnInput {
-      let scaled = FloatMatrix(count: plan.rows, columns: hidden.columns), rows = scaled.rows
+      let scaled = FloatRows(count: plan.rows, columns: hidden.columns)
       backend.forEach(plan.rows) { row in
-        let source = hidden.row(Int(plan.tokens[row])), target = rows.row(row)
+        let source = hidden.row(Int(plan.tokens[row])), target = scaled.row(row)
         for column in 0..<hidden.columns { target[column] = plan.weights[row] * source[column] }
       }
-      (self.rows, list, owner) = (rows, nil, scaled)
+      (rows, list) = (scaled, nil)
     } else {
-      (rows, list, owner) = (hidden, plan.tokens, nil)
+      (rows, list) = (hidden, plan.tokens)
     }
     let needed = bank.experts.contains { backend.takesInt8($0.up) || $0.gate.map(backend.takesInt8) == true }
     quantized = needed ? QuantizedRows(rows, by: backend) : nil
@@ -31,7 +30,7 @@ struct StageInput {
 
   /// Rows as they are, for products with `matrices`.
   init(_ rows: FloatRows, for matrices: some Sequence<PackedMatrix>, _ backend: CPUBackend) {
-    (self.rows, list, owner) = (rows, nil, nil)
+    (self.rows, list) = (rows, nil)
     quantized = matrices.contains(where: backend.takesInt8) ? QuantizedRows(rows, by: backend) : nil
   }
 }

@@ -64,37 +64,35 @@ private func checkRows(_ base: UnsafeRawPointer, _ format: WeightFormat, count: 
   }
 }
 
-/// Borrowed f32 rows inside the package.
+/// f32 rows inside the package, kept alive by their owner; rows of the caller's memory have none.
 package struct FloatRows: @unchecked Sendable {
   package let base: UnsafeMutablePointer<Float>
   package let count: Int
   package let columns: Int
   package let stride: Int
+  package let owner: AnyObject?
 
-  package init(base: UnsafeMutablePointer<Float>, count: Int, columns: Int, stride: Int) {
+  package init(base: UnsafeMutablePointer<Float>, count: Int, columns: Int, stride: Int, owner: AnyObject? = nil) {
     self.base = base
     self.count = count
     self.columns = columns
     self.stride = stride
+    self.owner = owner
   }
 
   package func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
 }
 
-/// Owned f32 activations [count, columns], contiguous.
-package final class FloatMatrix: Sendable {
-  private let buffer: AlignedBuffer
-  package let count: Int
-  package let columns: Int
-
+extension FloatRows {
+  /// New rows [count, columns], contiguous, not initialised.
   package init(count: Int, columns: Int) {
-    buffer = AlignedBuffer(byteCount: count * columns * MemoryLayout<Float>.size)
-    self.count = count
-    self.columns = columns
+    let buffer = AlignedBuffer(byteCount: count * columns * MemoryLayout<Float>.size)
+    let base = buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self)
+    self.init(base: base, count: count, columns: columns, stride: columns, owner: buffer)
   }
 
-  /// The rows; valid while `self` lives.
-  package var rows: FloatRows {
-    FloatRows(base: buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self), count: count, columns: columns, stride: columns)
+  /// Some of these rows.
+  package func part(_ range: Range<Int>) -> FloatRows {
+    FloatRows(base: row(range.lowerBound), count: range.count, columns: columns, stride: stride, owner: owner)
   }
 }
