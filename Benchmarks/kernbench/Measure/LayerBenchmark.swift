@@ -116,10 +116,14 @@ final class LayerBenchmark {
     let products = self.products(rows: mean(rows), tokens: Double(states.tokens))
     let bytes = mean(distinct) * expertBytes + Double(layer.weights.residentBytes - layer.weights.experts.residentBytes)
     let operations = products.reduce(0) { $0 + $1.operations }
-    let floor = max(bytes / (peaks.readGBps * 1e9), products.reduce(0) { $0 + $1.operations / (peaks.operations($1.arithmetic) * 1e9) })
+    let arithmetic = products.reduce(0 as Double?) { sum, product in
+      guard let sum, let peak = peaks.operations(product.arithmetic) else { return nil }
+      return sum + product.operations / (peak * 1e9)
+    }
+    let floor = arithmetic.map { max(bytes / (peaks.readGBps * 1e9), $0) }
     return Row.Times(
       medianMs: median * 1e3, minMs: (samples.min() ?? .nan) * 1e3, spread: (samples.quantile(0.75) - samples.quantile(0.25)) / median,
-      gflops: operations / median / 1e9, weightGBps: bytes / median / 1e9, roofline: floor / median)
+      gflops: operations / median / 1e9, weightGBps: bytes / median / 1e9, roofline: floor.map { $0 / median })
   }
 
   /// Operations of each matrix product of a call, 2 a multiply-add, and the arithmetic they are done in.

@@ -9,38 +9,38 @@ struct Peaks {
   let readGBps: Double
   /// Of f32 multiply-adds, 2 operations each: the best of several passes.
   let fmaGflops: Double
-  /// Of int8 products summed in 16 bits, and in 32 bits; nil when not asked for.
+  /// Of int8 products summed in 16 bits, and in 32 bits; nil when not asked for, or refused.
   let int8Gops: Double?
   let int8WideGops: Double?
 
-  /// - Throws: `Failure` when memory cannot be had, or an int8 loop is slower than AVX2 can be.
+  /// - Throws: `Failure` when memory cannot be had.
   init(_ machine: Machine, int8: Bool) throws {
     Progress.show("measuring memory bandwidth")
     readGBps = try Self.readBandwidth(machine.pool)
     Progress.show("measuring arithmetic peaks")
     fmaGflops = Self.operations(.float, machine)
-    int8Gops = int8 ? try Self.int8(.int8, machine, least: 3 * fmaGflops) : nil
-    int8WideGops = int8 ? try Self.int8(.int8Wide, machine, least: 1.7 * fmaGflops) : nil
+    int8Gops = int8 ? Self.int8(.int8, machine, least: 3 * fmaGflops) : nil
+    int8WideGops = int8 ? Self.int8(.int8Wide, machine, least: 1.7 * fmaGflops) : nil
     Progress.clear()
   }
 
-  /// 1e9 operations a second of this arithmetic.
-  func operations(_ arithmetic: GEMMArithmetic) -> Double {
+  /// 1e9 operations a second of this arithmetic; nil where the figure was refused.
+  func operations(_ arithmetic: GEMMArithmetic) -> Double? {
     switch arithmetic {
     case .float: fmaGflops
-    case .int8: int8Gops ?? fmaGflops
-    case .int8Wide: int8WideGops ?? fmaGflops
+    case .int8: int8Gops
+    case .int8Wide: int8WideGops
     }
   }
 
-  /// A loop that the compiler has spoilt, or a machine busy elsewhere, must not make rows look better than they are.
-  private static func int8(_ arithmetic: GEMMArithmetic, _ machine: Machine, least: Double) throws -> Double {
+  /// Nil for a figure below what AVX2 can do beside its multiply-adds: taken on a busy machine, it would make rows look better than they are.
+  private static func int8(_ arithmetic: GEMMArithmetic, _ machine: Machine, least: Double) -> Double? {
     var best = 0.0
-    for _ in 0..<3 {
+    for _ in 0..<5 {
       best = max(best, operations(arithmetic, machine))
       if best >= least || machine.kernels.name != "avx2" { return best }
     }
-    throw Failure("the \(arithmetic.rawValue) peak is \(fixed(best, 1)) Gop/s, expected \(fixed(least, 1)) at least: is the machine busy?")
+    return nil
   }
 
   private static func operations(_ arithmetic: GEMMArithmetic, _ machine: Machine) -> Double {

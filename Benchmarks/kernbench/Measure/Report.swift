@@ -14,7 +14,8 @@ struct MachineReport {
       machine.topology.cpuModel, machine.kernels.name, "\(machine.pool.threads) thread\(machine.pool.threads == 1 ? "" : "s")",
       "read \(fixed(peaks.readGBps, 1)) GB/s", "fma \(fixed(peaks.fmaGflops, 1)) GFLOP/s",
     ]
-    if let int8 = peaks.int8Gops, let wide = peaks.int8WideGops { parts.append("int8 \(fixed(int8, 0)), \(fixed(wide, 0)) Gop/s") }
+    let int8 = [peaks.int8Gops, peaks.int8WideGops].map { $0.map { fixed($0, 0) } ?? "-" }
+    if int8 != ["-", "-"] { parts.append("int8 \(int8[0]), \(int8[1]) Gop/s") }
     return parts.joined(separator: ", ") + ", seed \(seed)"
   }
 

@@ -13,7 +13,8 @@ struct Row {
     let gflops: Double
     let weightGBps: Double
     /// Time that the machine's peaks allow, over the median.
-    let roofline: Double
+    /// Nil where a peak was refused.
+    let roofline: Double?
   }
 
   let layer: String
@@ -48,7 +49,7 @@ struct Row {
     let note = [times.spread > 0.1 ? "noisy" : nil, isCached ? "cached" : nil].compactMap { $0 }.joined(separator: ", ")
     return Self.table.line([
       shortLayer, format, activations.rawValue, "\(tokens)", fixed(times.medianMs, 3), fixed(times.minMs, 3), fixed(times.gflops, 1),
-      fixed(times.weightGBps, 1), fixed(100 * times.roofline, 0) + "%", String(format: "%.0e", error), note,
+      fixed(times.weightGBps, 1), times.roofline.map { fixed(100 * $0, 0) + "%" } ?? "-", String(format: "%.0e", error), note,
     ])
   }
 
@@ -65,7 +66,7 @@ struct Row {
       ("layer", .string(layer)), ("format", .string(format)), ("activations", .string(activations.rawValue)), ("tokens", .integer(tokens)),
       ("threads", .integer(threads)), ("device", .string(device)), ("kernel", .string(kernel)), ("medianMs", number(times?.medianMs)),
       ("minMs", number(times?.minMs)), ("spread", number(times?.spread)), ("gflops", number(times?.gflops)),
-      ("weightGBps", number(times?.weightGBps)), ("roofline", number(times?.roofline)), ("error", .number(error)), ("bound", .number(bound)),
+      ("weightGBps", number(times?.weightGBps)), ("roofline", number(times?.roofline ?? nil)), ("error", .number(error)), ("bound", .number(bound)),
       ("residentBytes", .integer(residentBytes)), ("cached", .bool(isCached)),
     ]
   }
