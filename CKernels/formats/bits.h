@@ -121,8 +121,8 @@ FORMAT float bounded(float v, float limit) { return v > limit ? limit : v < -lim
 
 FORMAT float sum_of_lanes(const float v[8]) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
 
-/// Twice the sixteen E2M1 values.
-__attribute__((unused)) static const int8_t e2m1_levels[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+/// Twice the sixteen E2M1 values, plus 12.
+__attribute__((unused)) static const int8_t raised_e2m1_levels[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 #ifndef HAS_CODE_VECTORS
 /// The 32 four-bit codes of 16 bytes: the low ones, then the high ones.

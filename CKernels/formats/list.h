@@ -81,4 +81,4 @@
   X(q6_k, 256, 210, 16, 4, true)     \
   X(iq4_nl, 32, 18, 32, 1, true)     \
   X(iq4_xs, 256, 136, 32, 1, true)   \
-  X(mxfp4, 32, 17, 32, 8, true)
+  X(mxfp4, 32, 17, 32, 4, false)
