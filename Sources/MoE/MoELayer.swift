@@ -102,20 +102,40 @@ public struct MoELayer: Sendable {
   public func forward(
     _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil
   ) throws(MoEError) -> RouterOutput {
+    try forward(input, into: output, routing: routing, sequenceLengths: sequenceLengths) { _ in }
+  }
+
+  /// As the public `forward`; `finished` is called after each stage that the layer has, for taking its time.
+  package func forward(
+    _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil,
+    finished: (LayerStage) -> Void
+  ) throws(MoEError) -> RouterOutput {
     try check(input, output, routing)
     let hidden = Activations(widening: input, by: backend)
     let result = Activations(receiving: output)
     let routing = if let routing { routing } else { try route(hidden.rows, sequenceLengths: sequenceLengths) }
+    finished(.route)
     let plan = DispatchPlan(routing, experts: weights.experts.count)
+    finished(.plan)
     let expertInput = hidden.projected(by: weights.latentIn, backend)
+    if weights.latentIn != nil { finished(.project) }
     let activated = Activations(plan.rows, weights.experts.intermediate)
     backend.gateUp(weights.experts, plan, expertInput.rows, into: activated.rows)
+    finished(.gateUp)
     let expertOutputs = Activations(plan.rows, weights.experts.hidden)
     backend.down(weights.experts, plan, activated.rows, into: expertOutputs.rows)
+    finished(.down)
     let combined = weights.latentOut == nil ? result : Activations(input.count, weights.experts.hidden)
     backend.combine(weights.experts, plan, expertOutputs.rows, hidden: expertInput.rows, into: combined.rows, adding: false)
-    if let latentOut = weights.latentOut { backend.project(latentOut, combined.rows, into: result.rows) }
-    if let shared = weights.shared { addShared(shared, hidden.rows, into: result.rows) }
+    finished(.combine)
+    if let latentOut = weights.latentOut {
+      backend.project(latentOut, combined.rows, into: result.rows)
+      finished(.project)
+    }
+    if let shared = weights.shared {
+      addShared(shared, hidden.rows, into: result.rows)
+      finished(.shared)
+    }
     if let bias = weights.outputBias { result.add(bias, backend) }
     result.store(into: output, by: backend)
     return routing
