@@ -42,7 +42,8 @@ struct HTMLReport {
       \(facts)</header>
       <section>
       <h2>Roofline</h2>
-      <p>How close each row comes to what memory and arithmetic of this machine allow. Touch a mark for its row.</p>
+      <p>What memory and arithmetic of this machine allow, and how close each row comes. The limit left of a ridge is memory, right of it \
+      arithmetic. Point at a mark for its row.</p>
       \(colors.legend(rows))\(roofline.picture(width: 960, height: 430, name: "wide"))\(roofline.picture(width: 360, height: 340, name: "narrow"))</section>
       <section>
       <h2>Time against tokens</h2>
@@ -51,12 +52,17 @@ struct HTMLReport {
       </section>
       \(stages)<section>
       <h2>Rows</h2>
-      <p>Median time of a call, GB/s of the weights touched, percent of the roofline.</p>
+      <p>Median time of a call, GB/s of the weights touched, percent of the roofline. ~ marks a noisy median.\(cached)</p>
       \(table)\(notes.isEmpty ? "" : "<ul class=\"notes\">\(notes.map { "<li>\($0.escaped)</li>" }.joined())</ul>\n")</section>
       </body>
       </html>
 
       """
+  }
+
+  private var cached: String {
+    let names = layers.filter { layer in rows.contains { $0.layer == layer && $0.isCached } }.map(shortLayerName)
+    return names.isEmpty ? "" : " Weights in the caches, not in memory: \(names.joined(separator: ", ").escaped)."
   }
 
   /// Three digits, at least.
@@ -74,8 +80,9 @@ struct HTMLReport {
     if let wide = peaks.int8WideGops { facts.append(("int8, 32-bit sums", "\(fixed(wide, 0)) Gop/s")) }
     facts.append(("date", Date.now.formatted(.iso8601.year().month().day())))
     facts.append(("seed", "\(machine.seed)"))
-    for device in (try? OpenCL.devices()) ?? [] { facts.append(("OpenCL", "\(device)")) }
-    return "<dl>" + facts.map { "<div><dt>\($0.0.escaped)</dt><dd>\($0.1.escaped)</dd></div>" }.joined() + "</dl>\n"
+    var text = "<dl>" + facts.map { "<div><dt>\($0.0.escaped)</dt><dd>\($0.1.escaped)</dd></div>" }.joined()
+    for device in (try? OpenCL.devices()) ?? [] { text += "<div class=\"wide-fact\"><dt>OpenCL</dt><dd>\("\(device)".escaped)</dd></div>" }
+    return text + "</dl>\n"
   }
 
   // MARK: stages
@@ -134,11 +141,11 @@ struct HTMLReport {
           text += "<td colspan=\"7\" class=\"bad\">out of bound: error \(error), bound \(String(format: "%.1e", row.bound))</td></tr>\n"
           continue
         }
-        let percent = 100 * times.roofline, notes = [times.spread > 0.1 ? "noisy" : nil, row.isCached ? "cached" : nil].compactMap { $0 }
-        text += "<td>\(Self.time(times.medianMs))</td><td class=\"extra\">\(Self.time(times.minMs))</td><td>\(fixed(times.gflops, 1))</td>"
+        let percent = 100 * times.roofline
+        text += "<td>\(times.spread > 0.1 ? "<span class=\"noisy\">~</span>" : "")\(Self.time(times.medianMs))</td><td class=\"extra\">\(Self.time(times.minMs))</td><td>\(fixed(times.gflops, 1))</td>"
         text += "<td>\(fixed(times.weightGBps, 1))</td>"
         text += "<td class=\"roofshare\" style=\"--share:\(fixed(min(100, percent), 0))%\">\(fixed(percent, 0))%</td><td class=\"extra\">\(error)</td>"
-        text += "<td class=\"extra kernel\">\(row.kernel.escaped)\(notes.isEmpty ? "" : " <em>\(notes.joined(separator: ", "))</em>")</td></tr>\n"
+        text += "<td class=\"extra kernel\">\(row.kernel.escaped)</td></tr>\n"
       }
       text += "</tbody>\n"
     }

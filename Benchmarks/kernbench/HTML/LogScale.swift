@@ -26,7 +26,7 @@ struct LogScale {
   /// Powers of ten, and their multiples where there are few.
   var ticks: [Double] {
     let decades = log10(high / low)
-    let factors: [Double] = decades < 1.2 ? [1, 2, 3, 5, 7] : decades < 2.5 ? [1, 2, 5] : decades < 7 ? [1] : [1]
+    let factors: [Double] = decades < 1.2 ? [1, 2, 3, 5, 7] : decades < 2.5 ? [1, 2, 5] : [1]
     return (Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))).flatMap { exponent in factors.map { $0 * pow(10, Double(exponent)) } }
       .filter { $0 >= low && $0 <= high }
   }

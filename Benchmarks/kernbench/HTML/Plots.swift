@@ -43,8 +43,8 @@ struct RooflinePlot {
   func picture(width: Double, height: Double, name: String) -> String {
     let points = rows.compactMap { row in row.times.map { (row: row, times: $0, intensity: $0.gflops / $0.weightGBps) } }
     var ceilings = [Ceiling(name: "f32 multiply-add", gflops: peaks.fmaGflops)]
-    if let int8 = peaks.int8Gops { ceilings.append(Ceiling(name: "int8, 16-bit sums", gflops: int8)) }
-    if let wide = peaks.int8WideGops { ceilings.append(Ceiling(name: "int8, 32-bit sums", gflops: wide)) }
+    if let int8 = peaks.int8Gops { ceilings.append(Ceiling(name: "int8, 16-bit", gflops: int8)) }
+    if let wide = peaks.int8WideGops { ceilings.append(Ceiling(name: "int8, 32-bit", gflops: wide)) }
     let highest = ceilings.map(\.gflops).max() ?? peaks.fmaGflops
 
     let x = LogScale(
@@ -62,13 +62,12 @@ struct RooflinePlot {
     svg.text(
       "memory \(fixed(peaks.readGBps, 1)) GB/s", x(middle) + lift * sin(turn), y(middle * peaks.readGBps) - lift * cos(turn), "label mid",
       turned: angle)
-    var lowest = Double.infinity
-    for ceiling in ceilings.sorted(by: { $0.gflops < $1.gflops }) {
-      svg.line(x(ceiling.gflops / peaks.readGBps), y(ceiling.gflops), x.to, y(ceiling.gflops), "roof")
-      // A label keeps its distance from the one below.
-      let place = min(y(ceiling.gflops) - 5, lowest - 14)
-      svg.text("\(ceiling.name) \(LogScale.label(ceiling.gflops))", x.to - 2, place, "label end")
-      lowest = place
+    for ceiling in ceilings {
+      let ridge = x(ceiling.gflops / peaks.readGBps), label = "\(ceiling.name) \(LogScale.label(ceiling.gflops))"
+      svg.line(ridge, y(ceiling.gflops), x.to, y(ceiling.gflops), "roof")
+      // Below the line next to its ridge: rows come there last, and the slope not at all.
+      let fits = ridge + 10 + 7 * Double(label.count) < x.to
+      svg.text(label, fits ? ridge + 10 : x.to - 2, y(ceiling.gflops) + 15, fits ? "label" : "label end")
     }
     for point in points {
       svg.mark(

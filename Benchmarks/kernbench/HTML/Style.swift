@@ -5,13 +5,13 @@ extension HTMLReport {
     :root {
       --ground: #fbfaf8; --card: #fff; --ink: #1d1d1f; --soft: #6a6a70; --rule: #e4e2de; --roof: #4a4a50; --bad: #b3261e; --share-bar: #dfe8f3;
       --c0: #2f6fd0; --c1: #d9730d; --c2: #17866b; --c3: #c2365b; --c4: #7a4fc9; --c5: #0d8fa8; --c6: #8a7a12; --c7: #7d5a45;
-      --s0: #9aa0a8; --s1: #c9a227; --s2: #8f6bb8; --s3: #2f6fd0; --s4: #17866b; --s5: #d9730d; --s6: #c2365b;
+      --s0: #8d9198; --s1: #c4a484; --s2: #8c7aa9; --s3: #3d4d66; --s4: #5d779c; --s5: #a8795a; --s6: #6f8f72;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --ground: #141518; --card: #1c1d21; --ink: #ececee; --soft: #9b9ca3; --rule: #303238; --roof: #b9bac0; --bad: #ff8a80; --share-bar: #2a3a52;
         --c0: #6ea8ff; --c1: #f5a04c; --c2: #4fc9a5; --c3: #f2799a; --c4: #b394f5; --c5: #4cc4dc; --c6: #cfbd4a; --c7: #c29a82;
-        --s0: #767c85; --s1: #b8962a; --s2: #8a68b5; --s3: #3f74c4; --s4: #258a70; --s5: #c46f1c; --s6: #b84a68;
+        --s0: #6f747c; --s1: #b3926f; --s2: #84719f; --s3: #40547a; --s4: #647da3; --s5: #a3714f; --s6: #66866a;
       }
     }
     * { box-sizing: border-box; }
@@ -27,6 +27,8 @@ extension HTMLReport {
     dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px 16px; margin: 0 0 28px; }
     dt { font-size: 12px; color: var(--soft); }
     dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+    .wide-fact { grid-column: 1 / -1; }
+    .wide-fact dd { font-weight: 400; }
     section { margin: 0 0 20px; padding: 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
     svg { display: block; width: 100%; height: auto; }
     svg.narrow { display: none; }
@@ -48,7 +50,7 @@ extension HTMLReport {
     .legend i.disc, .legend i.diamond { border: 2px solid var(--soft); }
     .legend i.route, .legend i.plan, .legend i.project, .legend i.gateUp, .legend i.down, .legend i.combine, .legend i.shared { border-radius: 3px; }
     .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 16px 24px; }
-    figure { margin: 0; max-width: 480px; }
+    figure { margin: 0; max-width: 410px; }
     figcaption { font-weight: 600; font-size: 14px; margin-bottom: 4px; overflow-wrap: anywhere; }
     .row { display: grid; grid-template-columns: 170px 1fr 84px; gap: 0 12px; align-items: center; padding: 2px 0; font-size: 13px; }
     .what { overflow-wrap: anywhere; }
@@ -67,6 +69,7 @@ extension HTMLReport {
     td.kernel { color: var(--soft); white-space: normal; overflow-wrap: anywhere; }
     td.bad { color: var(--bad); text-align: left; white-space: normal; }
     .roofshare { min-width: 64px; background: linear-gradient(var(--share-bar), var(--share-bar)) no-repeat left center / var(--share) 70%; }
+    .noisy { color: var(--soft); }
     .notes { margin: 12px 0 0; padding-left: 18px; color: var(--soft); font-size: 13px; }
     @media (max-width: 640px) {
       body { padding: 20px 12px 40px; }
