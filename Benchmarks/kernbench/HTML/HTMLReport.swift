@@ -95,7 +95,7 @@ struct HTMLReport {
   private var stages: String {
     let used = LayerStage.allCases.filter { stage in rows.contains { $0.times?.stagesMs.contains { $0.stage == stage } ?? false } }
     guard !used.isEmpty else { return "" }
-    var text = "<section>\n<h2>Where the time goes</h2>\n<ul class=\"legend\">"
+    var text = "<section>\n<h2>Where the time goes</h2>\n<p>Stages of a call, timed in calls of their own; at the end of a bar their sum.</p>\n<ul class=\"legend\">"
     for stage in used { text += "<li><i class=\"\(stage.rawValue)\"></i>\(Self.stageNames[stage, default: stage.rawValue].escaped)</li>" }
     text += "</ul>\n"
     for layer in layers {

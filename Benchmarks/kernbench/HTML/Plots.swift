@@ -56,7 +56,7 @@ struct RooflinePlot {
     let top = min(x.high, highest / peaks.readGBps), start = max(x.low, y.low / peaks.readGBps)
     svg.line(x(start), y(start * peaks.readGBps), x(top), y(top * peaks.readGBps), "roof")
     let angle = -atan2(-y.decade, x.decade) * 180 / .pi
-    let middle = start * pow(peaks.fmaGflops / peaks.readGBps / start, 0.5)
+    let middle = (start * top).squareRoot()
     // Above the line, at right angles to it.
     let lift = 8.0, turn = angle * .pi / 180
     svg.text(

@@ -81,8 +81,11 @@ extension HTMLReport {
       .row { grid-template-columns: 1fr auto; padding: 4px 0; }
       .bar { grid-row: 2; grid-column: 1 / -1; }
       .extra { display: none; }
-      th, td { padding: 5px 4px; }
-      .roofshare { min-width: 44px; }
+      table { font-size: 12px; }
+      th, td { padding: 5px 3px; }
+      td:first-child { white-space: normal; overflow-wrap: anywhere; }
+      table i { margin-right: 5px; }
+      .roofshare { min-width: 0; }
     }
     """
 }
