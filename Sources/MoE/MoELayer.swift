@@ -102,32 +102,46 @@ public struct MoELayer: Sendable {
   public func forward(
     _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil
   ) throws(MoEError) -> RouterOutput {
+    try forward(input, into: output, routing: routing, sequenceLengths: sequenceLengths) { _ in }
+  }
+
+  /// As the public `forward`; `finished` is called after each stage that the layer has, for taking its time.
+  package func forward(
+    _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil,
+    finished: (LayerStage) -> Void
+  ) throws(MoEError) -> RouterOutput {
     try check(input, output, routing)
     let hidden = FloatRows(widening: input, by: backend)
     let result = FloatRows(receiving: output)
     let routing = if let routing { routing } else { try route(hidden, sequenceLengths: sequenceLengths) }
+    finished(.route)
     let plan = DispatchPlan(routing, experts: weights.experts.count)
+    finished(.plan)
     let expertInput = hidden.projected(by: weights.latentIn, backend)
     let activated = FloatRows(count: plan.rows, columns: weights.experts.intermediate)
     backend.gateUp(weights.experts, plan, expertInput, into: activated)
+    finished(.gateUp)
     let expertOutputs = FloatRows(count: plan.rows, columns: weights.experts.hidden)
     backend.down(weights.experts, plan, activated, into: expertOutputs)
+    finished(.down)
     let combined = weights.latentOut == nil ? result : FloatRows(count: input.count, columns: weights.experts.hidden)
     backend.combine(weights.experts, plan, expertOutputs, hidden: expertInput, into: combined, adding: false)
     if let latentOut = weights.latentOut { backend.project(latentOut, combined, into: result) }
-    if let shared = weights.shared { addShared(shared, hidden, into: result) }
+    finished(.combine)
+    if let shared = weights.shared { addShared(shared, hidden, into: result, finished) }
     if let bias = weights.outputBias { result.add(bias, backend) }
     result.store(into: output, by: backend)
     return routing
   }
 
   /// The shared expert: one bank of one, every token its row, the gate its coefficient.
-  private func addShared(_ shared: ExpertBank, _ hidden: FloatRows, into result: FloatRows) {
+  private func addShared(_ shared: ExpertBank, _ hidden: FloatRows, into result: FloatRows, _ finished: (LayerStage) -> Void) {
     let plan = DispatchPlan(everyToken: sharedCoefficients(hidden))
     let activated = FloatRows(count: plan.rows, columns: shared.intermediate), outputs = FloatRows(count: plan.rows, columns: shared.hidden)
     backend.gateUp(shared, plan, hidden, into: activated)
     backend.down(shared, plan, activated, into: outputs)
     backend.combine(shared, plan, outputs, hidden: hidden, into: result, adding: true)
+    finished(.shared)
   }
 
   private func check(_ input: RowView, _ output: MutableRowView, _ routing: RouterOutput?) throws(MoEError) {

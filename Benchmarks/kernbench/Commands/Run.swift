@@ -19,6 +19,7 @@ struct Run: ParsableCommand {
   @Option(help: "Seed of weights and hidden states.") var seed: UInt64 = 1
   @Option(help: "Writes the results to this file.") var json: String?
   @Option(help: "Writes the rows to this file.") var csv: String?
+  @Option(help: "Writes a page with plots to this file.") var html: String?
 
   func run() throws {
     let layers = try BenchmarkedLayer.list(
@@ -30,7 +31,7 @@ struct Run: ParsableCommand {
     }
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
     let device = try Self.device(device), precisions = try activations.list.map(Self.precision)
-    let files = (json: try json.map(ReportFile.init), csv: try csv.map(ReportFile.init))
+    let files = (json: try json.map(ReportFile.init), csv: try csv.map(ReportFile.init), html: try html.map(ReportFile.init))
     let machine = try Self.machine(threads: threads, isa: isa)
     if precisions.contains(.int8) { try Self.demandInt8(layers, machine, device) }
 
@@ -43,6 +44,7 @@ struct Run: ParsableCommand {
     }
     try files.json?.write(report.json(rows))
     try files.csv?.write(Row.csv(rows))
+    try files.html?.write(HTMLReport(report, rows).text)
     guard rows.allSatisfy(\.isInBound) else { throw ExitCode(1) }
   }
 

@@ -13,13 +13,14 @@ struct Suite: ParsableCommand {
   @Option(help: "Seconds after which no further row is begun.") var budget = 60.0
   @Option(help: "Seed of weights and hidden states.") var seed: UInt64 = 1
   @Option(help: "Where the results go.") var json = "kernbench.json"
+  @Option(help: "Where the page with plots goes.") var html = "kernbench.html"
 
   /// What matters most comes first: what the budget does not reach is left out.
   private static let formats = ["q4_0", "q8_0", "mxfp4", "bf16", "q4_k"]
   private static let layers = ["qwen3-30b-a3b", "olmoe", "deepseek-v2-lite"]
 
   func run() throws {
-    let file = try ReportFile(json)
+    let files = (json: try ReportFile(json), html: try ReportFile(html))
     let machine = try Run.machine(threads: threads, isa: isa)
     for line in Devices.report(machine.topology) { print(line) }
     let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: true), seed: seed)
@@ -46,8 +47,9 @@ struct Suite: ParsableCommand {
       }
     }
     for note in notes { print(note) }
-    try file.write(report.json(rows))
-    print("\(json): \(rows.count) rows")
+    try files.json.write(report.json(rows))
+    try files.html.write(HTMLReport(report, rows, notes: notes).text)
+    print("\(json), \(html): \(rows.count) rows")
     guard rows.allSatisfy(\.isInBound) else { throw ExitCode(1) }
   }
 }

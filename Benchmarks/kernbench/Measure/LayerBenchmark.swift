@@ -84,6 +84,12 @@ final class LayerBenchmark {
       into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden))
   }
 
+  private func forward(_ states: TokenBatches, batch: Int, finished: (LayerStage) -> Void) throws {
+    _ = try layer.forward(
+      RowView(states.input(batch), count: states.tokens, columns: layer.hidden),
+      into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden), finished: finished)
+  }
+
   private func checkOutputs(_ states: TokenBatches, int8: Bool) throws -> Double {
     var outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])] = []
     for (batch, places) in states.checkedPlaces {
@@ -123,7 +129,28 @@ final class LayerBenchmark {
     let floor = arithmetic.map { max(bytes / (peaks.readGBps * 1e9), $0) }
     return Row.Times(
       medianMs: median * 1e3, minMs: (samples.min() ?? .nan) * 1e3, spread: (samples.quantile(0.75) - samples.quantile(0.25)) / median,
-      gflops: operations / median / 1e9, weightGBps: bytes / median / 1e9, roofline: floor.map { $0 / median })
+      gflops: operations / median / 1e9, weightGBps: bytes / median / 1e9, roofline: floor.map { $0 / median },
+      samplesMs: samples.thinned(to: Row.keptSamples).map { $0 * 1e3 }, stagesMs: try stages(states, seconds: seconds / 4))
+  }
+
+  /// Medians of the stages over calls of their own, so that looking at the clock between them is in no row's time.
+  private func stages(_ states: TokenBatches, seconds: Double) throws -> [(stage: LayerStage, ms: Double)] {
+    var times: [LayerStage: [Double]] = [:], total = 0.0, calls = 0
+    let clock = ContinuousClock()
+    while calls < 3 || total < seconds && calls < 500 {
+      var call: [LayerStage: Double] = [:], last = clock.now
+      try forward(states, batch: calls % states.count) { stage in
+        let now = clock.now
+        call[stage, default: 0] += (now - last) / .seconds(1)
+        last = now
+      }
+      for (stage, seconds) in call {
+        times[stage, default: []].append(seconds)
+        total += seconds
+      }
+      calls += 1
+    }
+    return LayerStage.allCases.compactMap { stage in times[stage].map { (stage, $0.median * 1e3) } }
   }
 
   /// Operations of each matrix product of a call, 2 a multiply-add, and the arithmetic they are done in.

@@ -138,4 +138,7 @@ extension [Double] {
     let ordered = sorted(), place = part * Double(count - 1), below = Int(place)
     return ordered[below] + (ordered[Swift.min(below + 1, count - 1)] - ordered[below]) * (place - Double(below))
   }
+
+  /// These values, or `most` of them at even distances.
+  func thinned(to most: Int) -> [Double] { count <= most ? self : (0..<most).map { self[$0 * count / most] } }
 }

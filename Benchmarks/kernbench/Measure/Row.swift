@@ -15,7 +15,13 @@ struct Row {
     /// Time that the machine's peaks allow, over the median.
     /// Nil where a peak was refused.
     let roofline: Double?
+    /// The calls timed, in order; evenly thinned out to `keptSamples`.
+    let samplesMs: [Double]
+    /// Median of each stage that the layer has, from calls of their own.
+    let stagesMs: [(stage: LayerStage, ms: Double)]
   }
+  /// Timings of a row that reports keep.
+  static let keptSamples = 200
 
   let layer: String
   let format: String
@@ -53,12 +59,7 @@ struct Row {
     ])
   }
 
-  /// "2048x768 e128 k8" for a shape given in words, "olmoe e16" for a shrunken preset.
-  private var shortLayer: String {
-    layer.replacingOccurrences(of: "hidden=", with: "").replacingOccurrences(of: ",intermediate=", with: "x")
-      .replacingOccurrences(of: ",experts=", with: " e").replacingOccurrences(of: ",topK=", with: " k")
-      .replacingOccurrences(of: " (", with: " e").replacingOccurrences(of: " experts)", with: "")
-  }
+  var shortLayer: String { shortLayerName(layer) }
 
   private var fields: [(name: String, value: JSON)] {
     func number(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
@@ -71,7 +72,14 @@ struct Row {
     ]
   }
 
-  var report: JSON { .object(Dictionary(uniqueKeysWithValues: fields.map { ($0.name, $0.value) })) }
+  /// All fields, and what has no place in a line of CSV: timings and stages.
+  var report: JSON {
+    var members = Dictionary(uniqueKeysWithValues: fields.map { ($0.name, $0.value) })
+    func nanoseconds(_ ms: Double) -> JSON { .number((ms * 1e6).rounded() / 1e6) }
+    members["samplesMs"] = times.map { .array($0.samplesMs.map(nanoseconds)) } ?? .null
+    members["stagesMs"] = times.map { .object(Dictionary(uniqueKeysWithValues: $0.stagesMs.map { ($0.stage.rawValue, nanoseconds($0.ms)) })) } ?? .null
+    return .object(members)
+  }
 
   /// Rows as RFC 4180 text with a header.
   static func csv(_ rows: [Row]) -> String {
@@ -88,4 +96,11 @@ struct Row {
     }
     return text
   }
+}
+
+/// "2048x768 e128 k8" for a shape given in words, "olmoe e16" for a shrunken preset.
+func shortLayerName(_ layer: String) -> String {
+  layer.replacingOccurrences(of: "hidden=", with: "").replacingOccurrences(of: ",intermediate=", with: "x")
+    .replacingOccurrences(of: ",experts=", with: " e").replacingOccurrences(of: ",topK=", with: " k")
+    .replacingOccurrences(of: " (", with: " e").replacingOccurrences(of: " experts)", with: "")
 }
