@@ -11,7 +11,7 @@
 
 static bool supported(void) { return true; }
 
-typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float four __attribute__((vector_size(16), aligned(1), may_alias));
 typedef struct { four part[2]; } vec;
 typedef struct { uint8_t at[32]; } bytes;
 typedef struct { int16_t at[16]; } words;

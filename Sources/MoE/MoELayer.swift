@@ -30,27 +30,38 @@ public struct MoELayer: Sendable {
 
   /// Layer `layer` of a checkpoint.
   ///
+  /// - Parameter nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
-  public init(_ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float) throws(MoEError) {
+  public init(
+    _ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
+    nonFinite: RouterConfiguration.NonFinite = .propagate
+  ) throws(MoEError) {
     let model = try MoEModel(checkpoint)
-    try self.init(model, block: try model.block(layer: layer), on: machine, device: device, activations: activations)
+    try self.init(
+      model, block: try model.block(layer: layer), on: machine, device: device, activations: activations, nonFinite: nonFinite)
   }
 
   /// One block of a model.
   ///
+  /// - Parameter nonFinite: what happens to a token with NaN or +inf among its router logits.
   /// - Throws: `MoEError` naming the key or tensor at fault.
-  public init(_ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float) throws(MoEError) {
-    try self.init(
-      configuration: try model.configuration(of: block), weights: try model.weights(of: block, kernels: machine.kernels), on: machine,
-      device: device, activations: activations)
+  public init(
+    _ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
+    nonFinite: RouterConfiguration.NonFinite = .propagate
+  ) throws(MoEError) {
+    var configuration = try model.configuration(of: block), weights = try model.weights(of: block, kernels: machine.kernels)
+    configuration.router.nonFinite = nonFinite
+    weights.router = weights.router.treating(nonFinite: nonFinite)
+    try self.init(configuration: configuration, weights: weights, on: machine, device: device, activations: activations)
   }
 
-  /// A layer from parts.
+  /// A layer from parts; the policy for non-finite logits is the router's.
   ///
-  /// - Throws: `MoEError.machine` when the device is not built in.
+  /// - Throws: `MoEError.shape` when the weights are not those of the configuration, `.machine` when the device is not built in.
   public init(configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float)
     throws(MoEError)
   {
+    try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     self.configuration = configuration
     self.weights = weights
     switch device {
@@ -159,7 +170,12 @@ public struct MoELayer: Sendable {
 
 extension MoELayer {
   /// The same layer with other weights of the same configuration: for taking parts out and comparing.
-  public func replacing(_ weights: LayerWeights) -> MoELayer { MoELayer(configuration: configuration, weights: weights, backend: backend) }
+  ///
+  /// - Throws: `MoEError.shape` when the weights are not those of the configuration.
+  public func replacing(_ weights: LayerWeights) throws(MoEError) -> MoELayer {
+    try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
+    return MoELayer(configuration: configuration, weights: weights, backend: backend)
+  }
 
   private init(configuration: MoEConfiguration, weights: LayerWeights, backend: any GroupedGEMMBackend) {
     self.configuration = configuration

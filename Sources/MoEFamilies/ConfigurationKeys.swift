@@ -80,7 +80,7 @@ package struct ConfigurationReader {
   func optionalNumber(_ names: [String]) throws(MoEError) -> Double? {
     for name in names {
       guard let value = lookup(name), !value.isNull else { continue }
-      guard let number = value.number, number.isFinite else { throw .badValue(key: name, value: value.text, reason: "expected a number") }
+      guard let number = value.number, Float(number).isFinite else { throw .badValue(key: name, value: value.text, reason: "expected a number within f32") }
       return number
     }
     return nil

@@ -19,5 +19,5 @@ enum ConfigurationValue {
     }
   }
   func member(_ key: String) -> String? { if case .json(let json) = self { json[key]?.string } else { nil } }
-  var text: String { switch self { case .json(let json): String("\(json)".prefix(80)); case .gguf(let value): String("\(value)".prefix(80)) } }
+  var text: String { switch self { case .json(let json): String(json.serialized(allowsNonFinite: true).prefix(80)); case .gguf(let value): String("\(value)".prefix(80)) } }
 }

@@ -20,7 +20,6 @@ struct ExpertReader {
   func bank() throws(MoEError) -> ExpertBank {
     let count = if case .embedding = layout { configuration.router.experts } else { experts }
     var all: [Expert] = []
-    all.reserveCapacity(count)
     let read = try readerOfOne()
     for expert in 0..<count { all.append(try read(expert)) }
     return try MoEError.shaping { [all] () throws(ShapeError) in
@@ -55,7 +54,7 @@ struct ExpertReader {
 
   /// A tensor of exactly this shape.
   private func tensor(_ name: String, _ shape: [Int]) throws(MoEError) -> TensorView {
-    let view = try reader.required(name)
+    let view = try reader.complete(name)
     guard view.shape == shape else { throw .shape(ShapeError(tensor: name, reason: "expected \(shape), found \(view.shape)")) }
     return view
   }
@@ -146,7 +145,6 @@ struct ExpertReader {
       }
     } else if orientation == .outputMajor {
       let both = try tensor(gateUp, [experts, 2 * intermediate, hidden]), out = try tensor(down, [experts, hidden, intermediate])
-      try refuseBareFloat8(both, out)
       matrices = { (expert: Int) throws(ShapeError) in
         (
           try PackedMatrix(rowsOf: both, shifted(gateSlice, expert * 2 * intermediate)),
@@ -169,13 +167,6 @@ struct ExpertReader {
       return Expert(
         gate: parts.gate, up: parts.up, down: parts.down, gateBias: gateUpBias(of: expert, gateSlice), upBias: gateUpBias(of: expert, upSlice),
         downBias: downBias?.row(expert, of: hidden))
-    }
-  }
-
-  /// FP8 codes mean nothing without their scales.
-  private func refuseBareFloat8(_ views: TensorView...) throws(MoEError) {
-    for view in views where view.type.format?.isScaled == true {
-      throw .unsupportedQuantization("'\(view.name)' holds \(view.type) for all experts; scaled formats are read one expert a tensor")
     }
   }
 }

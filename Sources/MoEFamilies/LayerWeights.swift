@@ -28,6 +28,25 @@ public struct LayerWeights: Sendable {
   }
 }
 
+extension LayerWeights {
+  /// Demands that every part has the sizes of `configuration`: kernels trust them.
+  ///
+  /// - Throws: `ShapeError` naming the part.
+  package func check(_ configuration: MoEConfiguration) throws(ShapeError) {
+    let hidden = configuration.hidden, inner = latentIn?.rows ?? hidden
+    let sizes: [(part: String, found: [Int], expected: [Int])] = [
+      ("router", [router.configuration.scores, router.configuration.experts, router.hidden], [configuration.router.scores, configuration.router.experts, hidden]),
+      ("experts", [experts.hidden], [inner]), ("shared expert", [shared?.count ?? 1, shared?.hidden ?? hidden], [1, hidden]),
+      ("gate of the shared expert", [sharedGate?.count ?? hidden], [hidden]), ("output bias", [outputBias?.count ?? hidden], [hidden]),
+      ("projection into the experts", [latentIn?.columns ?? hidden], [hidden]),
+      ("projection out of the experts", latentOut.map { [$0.rows, $0.columns] } ?? [hidden, hidden], [hidden, inner]),
+    ]
+    for (part, found, expected) in sizes where found != expected {
+      throw ShapeError(tensor: part, reason: "has sizes \(found), the configuration wants \(expected)")
+    }
+  }
+}
+
 extension MoEModel {
   /// Reads and packs the weights of a block.
   ///
@@ -72,7 +91,7 @@ extension MoEModel {
     }
     let expert: Expert
     if let gateUp = names.shared["gate_up"], let down = names.shared["down"] {
-      let both = try reader.required(gateUp), out = try reader.required(down)
+      let both = try reader.complete(gateUp), out = try reader.complete(down)
       guard both.shape == [2 * width, hidden], out.shape == [hidden, width] else {
         throw .shape(ShapeError(tensor: gateUp, reason: "expected [\(2 * width), \(hidden)] and [\(hidden), \(width)], found \(both.shape) and \(out.shape)"))
       }

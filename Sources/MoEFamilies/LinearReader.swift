@@ -18,9 +18,25 @@ struct LinearReader {
     return view
   }
 
+  /// A tensor that is there and has all it takes to read it: codes whose scales would lie in another tensor mean nothing alone.
+  func complete(_ name: String) throws(MoEError) -> TensorView {
+    let view = try required(name)
+    guard view.type.format?.isScaled != true else {
+      throw .unsupportedQuantization("'\(name)' holds \(view.type) codes where no scales are read")
+    }
+    try refuseScale(of: name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name)
+    return view
+  }
+
+  /// GGUF's NVFP4 checkpoints put factors of whole tensors or experts beside them; these are not read, and must not be passed over.
+  private func refuseScale(of base: String) throws(MoEError) {
+    guard let scale = try optional(base + ".scale") else { return }
+    throw .unsupportedQuantization("'\(scale.name)': scales beside weights that hold their own are not read")
+  }
+
   /// Values of a vector or small matrix, widened.
   func floats(_ name: String, count: Int) throws(MoEError) -> [Float] {
-    let view = try required(name)
+    let view = try complete(name)
     guard view.count == count else {
       throw .shape(ShapeError(tensor: name, reason: "expected \(count) values, found \(view.shape)"))
     }
@@ -78,6 +94,7 @@ struct LinearReader {
     guard weight.shape == [rows, columns] else {
       throw .shape(ShapeError(tensor: weight.name, reason: "expected [\(rows), \(columns)], found \(weight.shape)"))
     }
+    try refuseScale(of: base)
     return try MoEError.shaping { () throws(ShapeError) in try PackedMatrix(rowsOf: weight, .init(count: rows)) }
   }
 

@@ -15,10 +15,12 @@ extension MoEModel {
     let identity = try reader.integer(family.identityExperts)
     let router = try routerConfiguration(reader, experts: experts + identity)
     let latent = if let rule = family.latent { try reader.integer(rule.size) } else { 0 }
-    let layout = try expertLayout(of: block)
+    let layout = try expertLayout(of: block), intermediate = try reader.integer(family.intermediate)
+    guard hidden > 0, intermediate > 0 else {
+      throw .badValue(key: "hidden and intermediate size", value: "\(hidden) and \(intermediate)", reason: "expected more than 0")
+    }
     return MoEConfiguration(
-      family: name, hidden: hidden, expertHidden: latent > 0 ? latent : hidden, intermediate: try reader.integer(family.intermediate),
-      experts: experts, identityExperts: identity, topK: try topK(reader), router: router,
+      family: name, hidden: hidden, expertHidden: latent > 0 ? latent : hidden, intermediate: intermediate, experts: experts, identityExperts: identity, topK: try topK(reader), router: router,
       activation: try activation(reader, family.activation), isGated: layout.isGated, weightOnInput: family.weightOnInput,
       outputScale: Float(try reader.number(family.outputScale)), shared: try sharedConfiguration(reader, block), isLatent: latent > 0,
       hasOutputBias: family.outputBias != nil)

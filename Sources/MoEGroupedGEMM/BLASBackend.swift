@@ -43,6 +43,7 @@ extension BLASBackend: GroupedGEMMBackend {
       for index in 0..<group.count {
         host.kernels.activate(bank.activation, gate: bank.isGated ? gate.row(index) : nil, up: up.row(index), bank.intermediate, into: target.row(index))
       }
+      withExtendedLifetime((input, up, gate)) {}
     }
   }
 

@@ -6,7 +6,7 @@ public import MoETensors
 /// A router with its parameters; `configuration` says what it computes.
 public struct Router: Sendable {
   /// What the router computes.
-  public let configuration: RouterConfiguration
+  public private(set) var configuration: RouterConfiguration
   /// Width of the rows it reads.
   public let hidden: Int
   /// [scores, hidden] row-major, f32 whatever the checkpoint held.
@@ -23,7 +23,7 @@ public struct Router: Sendable {
     kernels: KernelTable = .best
   ) throws(RoutingError) {
     try configuration.validate()
-    guard hidden > 0, weight.count == configuration.scores * hidden else {
+    guard hidden > 0, weight.count % hidden == 0, weight.count / hidden == configuration.scores else {
       throw .shape("weight has \(weight.count) values, expected \(configuration.scores) x \(hidden)")
     }
     for (name, values) in [("bias", bias), ("choice bias", choiceBias)] where values.map({ $0.count != configuration.scores }) == true {
@@ -38,6 +38,13 @@ public struct Router: Sendable {
     self.bias = bias
     self.choiceBias = choiceBias
     self.kernels = kernels
+  }
+
+  /// The same router with another policy for NaN and +inf among the logits.
+  public func treating(nonFinite: RouterConfiguration.NonFinite) -> Router {
+    var router = self
+    router.configuration.nonFinite = nonFinite
+    return router
   }
 
   /// Logits [tokens, scores] of rows [tokens, hidden].
@@ -67,7 +74,7 @@ public struct Router: Sendable {
     let scores = configuration.scores
     guard logits.count % scores == 0 else { throw .shape("\(logits.count) logits are no rows of \(scores)") }
     let tokens = logits.count / scores
-    if let sequenceLengths, sequenceLengths.contains(where: { $0 < 0 }) || sequenceLengths.reduce(0, +) != tokens {
+    if let sequenceLengths, sequenceLengths.contains(where: { !(0...tokens).contains($0) }) || sequenceLengths.reduce(0, &+) != tokens {
       throw .shape("sequences of \(sequenceLengths) tokens for \(tokens) tokens")
     }
     var choices = try select(logits, tokens: tokens)

@@ -30,6 +30,9 @@ public struct TensorView: @unchecked Sendable {
     self.owner = owner
   }
 
+  /// Dimensions beside a zero, which no bytes bound, are no larger: sizes derived from them cannot overflow.
+  static let largestEmptyDimension = 1 << 48
+
   /// Number of values.
   public var count: Int { shape.reduce(1, *) }
 
@@ -41,6 +44,7 @@ public struct TensorView: @unchecked Sendable {
       guard dimension >= 0, !overflow else { throw ShapeError(tensor: name, reason: "shape \(shape) overflows") }
       count = product
     }
+    guard count > 0 || shape.allSatisfy({ $0 <= largestEmptyDimension }) else { throw ShapeError(tensor: name, reason: "shape \(shape) overflows") }
     let row = shape.last ?? 1
     guard row % type.blockValues == 0 else {
       throw ShapeError(tensor: name, reason: "rows of \(row) values are not whole blocks of \(type) (\(type.blockValues) values)")

@@ -20,6 +20,7 @@ struct Synth: ParsableCommand {
     guard shardBytes > 0 else { throw Failure("--shard-bytes \(shardBytes): expected a positive number") }
     let container = out.hasSuffix(".gguf") ? Container.gguf : .safetensors
     let synthetic = try SyntheticLayer(preset, formats, as: container, withShared: true, seed: seed)
+    try demandRoom(for: try synthetic.byteCount)
     Interrupts.watch()
     switch container {
     case .gguf: try writeGGUF(synthetic)
@@ -27,6 +28,13 @@ struct Synth: ParsableCommand {
     }
     Progress.clear()
     print("\(out): \(preset.name), \(formats), \(synthetic.tensors.count) tensors, \(binary(try synthetic.byteCount)), seed \(seed)")
+  }
+
+  /// Refuses what the disk cannot hold before the writing finds out; a disk that does not say is tried.
+  private func demandRoom(for bytes: Int) throws {
+    let folder = URL(fileURLWithPath: out).deletingLastPathComponent().path
+    guard let free = (try? FileManager.default.attributesOfFileSystem(forPath: folder))?[.systemFreeSize] as? NSNumber else { return }
+    guard bytes <= free.int64Value else { throw Failure("\(out): \(binary(bytes)) to write, \(binary(Int(free.int64Value))) free") }
   }
 
   private func writeGGUF(_ layer: SyntheticLayer) throws {

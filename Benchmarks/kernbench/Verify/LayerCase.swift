@@ -81,7 +81,7 @@ struct LayerCheck {
     if let routedOutput, let routed = try optional(routedOutput) {
       var weights = layer.weights
       weights.shared = nil
-      let alone = layer.replacing(weights)
+      let alone = try layer.replacing(weights)
       error = max(error, distance(try run(alone, states, routing: nil, sequences), try routed.floats()))
     }
     return layer.usesInt8

@@ -63,7 +63,7 @@ extension PackedMatrix {
   /// The codes are borrowed as they lie. - Throws: `ShapeError` when the tensors do not fit together.
   public init(compressedInt4 packed: TensorView, scales: TensorView, zeros: TensorView?) throws(ShapeError) {
     guard packed.type == .i32, packed.shape.count == 2, scales.shape.count == 2, scales.shape[0] == packed.shape[0], scales.shape[1] > 0,
-      packed.shape[1] * 8 % scales.shape[1] == 0
+      packed.shape[1] * 8 % (2 * scales.shape[1]) == 0
     else {
       throw ShapeError(tensor: packed.name, reason: "\(packed.type) \(packed.shape) does not fit scales \(scales.shape)")
     }
@@ -86,10 +86,10 @@ extension PackedMatrix {
     }
   }
 
-  /// Sizes from scales [in/group, out]; every one is checked against the codes by the caller.
+  /// Sizes from scales [in/group, out]; every one is checked against the codes by the caller. Two codes share a byte: groups are even.
   private static func int4Sizes(_ scales: TensorView, inputs: Int, codes: TensorView) throws(ShapeError) -> (Int, Int, Int) {
-    guard codes.shape.count == 2, scales.shape.count == 2, scales.shape[0] > 0, scales.shape[1] % 8 == 0, inputs % scales.shape[0] == 0,
-      inputs % 2 == 0
+    guard codes.shape.count == 2, scales.shape.count == 2, scales.shape[0] > 0, scales.shape[1] > 0, scales.shape[1] % 8 == 0,
+      inputs % (2 * scales.shape[0]) == 0, inputs <= Int32.max
     else {
       throw ShapeError(tensor: codes.name, reason: "\(codes.type) \(codes.shape) does not fit scales \(scales.shape)")
     }

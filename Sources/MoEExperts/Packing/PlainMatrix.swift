@@ -73,7 +73,8 @@ extension PackedMatrix {
   ///
   /// - Throws: `ShapeError` when the sizes differ, or the format cannot be written or does not divide the row.
   public init(encoding values: [Float], rows: Int, columns: Int, as format: WeightFormat) throws(ShapeError) {
-    guard rows >= 0, columns >= 0, values.count == rows * columns else {
+    let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
+    guard rows >= 0, columns >= 0, !overflow, values.count == count else {
       throw ShapeError(tensor: "encoded matrix", reason: "\(values.count) values for [\(rows), \(columns)]")
     }
     do {
