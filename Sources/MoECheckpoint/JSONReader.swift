@@ -57,8 +57,6 @@ struct JSONReader {
     if peek() != nil { throw wrong("the end of the text") }
   }
 
-  // MARK: Objects and arrays
-
   mutating func beginObject() throws(CheckpointError) {
     try take(UInt8(ascii: "{"), "an object")
     try descend()
@@ -101,8 +99,6 @@ struct JSONReader {
     fresh = false
     return true
   }
-
-  // MARK: Values
 
   /// The next value as a tree. Recursion is bounded by `limits.depth`.
   mutating func value() throws(CheckpointError) -> JSON {
@@ -202,8 +198,6 @@ struct JSONReader {
       file: file, item: item, offset: base + start, expected: "a whole number below 2^63",
       found: String(decoding: bytes[start..<position], as: UTF8.self))
   }
-
-  // MARK: Strings
 
   /// The next value, which must be a string.
   mutating func string() throws(CheckpointError) -> String {

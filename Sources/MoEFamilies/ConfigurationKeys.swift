@@ -7,6 +7,8 @@ indirect enum IntegerKey: Sendable, ExpressibleByIntegerLiteral {
   case keys([String], default: Int?)
   case product(IntegerKey, IntegerKey)
   case squareRoot(IntegerKey)
+  /// The first, or the second where it is 0.
+  case nonZero(IntegerKey, else: IntegerKey)
 
   init(integerLiteral value: Int) { self = .constant(value) }
 
@@ -58,6 +60,9 @@ package struct ConfigurationReader {
       let (value, overflow) = try integer(a).multipliedReportingOverflow(by: integer(b))
       if overflow { throw .badValue(key: "product of sizes", value: "overflow", reason: "does not fit") }
       return value
+    case .nonZero(let a, let b):
+      let value = try integer(a)
+      return value == 0 ? try integer(b) : value
     case .squareRoot(let a): return Int(Double(try integer(a)).squareRoot())
     }
   }

@@ -6,8 +6,6 @@ extension Family {
   /// Every family with a config.json; `docs/families.md` lists them.
   static let published: [Family] = softmaxFamilies + deepseekFamilies + otherFamilies
 
-  // MARK: softmax, then top-k
-
   private static let softmaxFamilies: [Family] = [
     Family(
       names: ["mixtral", "minimax", "minimax_text_01"], blocks: ["layers.{layer}.block_sparse_moe", "layers.{layer}.mlp"],
@@ -109,8 +107,6 @@ extension Family {
       })
   }
 
-  // MARK: sigmoid with a choice bias, DeepSeek and its descendants
-
   private static let deepseekFamilies: [Family] = [
     Family(
       names: ["deepseek_v2", "deepseek", "deepseek_ocr2_text", "unlimited_ocr_text"], blocks: ["layers.{layer}.mlp"],
@@ -146,7 +142,9 @@ extension Family {
       layouts: [.projections, .fused],
       shared: SharedRule(
         names: .projections("shared_mlp."),
-        intermediate: .key("moe_intermediate_size", default: 1536) * .key("num_shared_experts", default: 1))),
+        intermediate: .nonZero(
+          .key("moe_intermediate_size", default: 1536) * .key("num_shared_experts", default: 1),
+          else: .key("intermediate_size", default: 13312)))),
     Family(
       names: ["afmoe"], blocks: ["layers.{layer}.mlp"], intermediate: .key("moe_intermediate_size", default: 1408),
       experts: .key("num_experts", default: 64), topK: .key("num_experts_per_tok", default: 6),
@@ -237,8 +235,6 @@ extension Family {
         intermediate: .key("moe_intermediate_size", default: intermediate)
           * .key("n_shared_experts", "num_shared_experts", default: shared ?? 0)))
   }
-
-  // MARK: top-k of logits, capacity, product keys
 
   private static let otherFamilies: [Family] = [
     Family(

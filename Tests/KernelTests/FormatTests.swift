@@ -145,8 +145,6 @@ import Testing
     }
   }
 
-  // MARK: packed matrices
-
   func matrix(
     _ name: String, data: [UInt8], scales: [UInt8], scaleType: moe_scale_type, zeros: [UInt8]? = nil, shape: [Int],
     rowBytes: Int, group: Int, groupRows: Int = 1, stride: Int = 0, flat: Bool = false, global: Float = 1

@@ -124,8 +124,6 @@ import Testing
     }
   }
 
-  // MARK: routing: the same bits on every ISA
-
   @Test func logitsAreDoubleSumsRoundedOnce() {
     var random = KernelRandom(seed: 34)
     for (experts, hidden) in [(1, 1), (3, 7), (8, 8), (5, 9), (16, 33), (60, 257), (7, 1031)] {

@@ -19,8 +19,6 @@ import Testing
     TensorEdits(replaced: [name: try .zeros(name, type, shape)])
   }
 
-  // MARK: tensors
-
   @Test(arguments: ["experts.3.up_proj.weight", "experts.15.down_proj.weight", "experts.0.gate_proj.weight"])
   func aMissingTensorIsNamed(_ name: String) throws {
     let found = try message("qwen3_moe", TensorEdits(removed: ["model.layers.0.mlp.\(name)"]))
@@ -91,8 +89,6 @@ import Testing
     }
   }
 
-  // MARK: configuration
-
   @Test func topKAboveTheExpertsIsAnError() throws {
     let found = try message("qwen3_moe") { $0["num_experts_per_tok"] = .integer(17) }
     #expect(found == "router configuration: top-k 17 of 16 experts")
@@ -132,8 +128,6 @@ import Testing
     let model = try MoEModel(Checkpoint(path: path))
     #expect(message { _ = try model.block(prefix: "model.layers.0.mlp") }.contains("model.layers.1.mlp, model.layers.2.mlp"))
   }
-
-  // MARK: quantization
 
   static let unsupported: [(folder: String, key: String, value: JSON)] = [
     ("qwen3_moe_gptq_sym", "bits", .integer(8)), ("qwen3_moe_gptq_sym", "bits", .integer(3)), ("qwen3_moe_awq", "bits", .integer(8)),

@@ -48,8 +48,6 @@ import Testing
     #expect(try layer.replacing(weights)(states) != layer(states))
   }
 
-  // MARK: resident bytes
-
   /// Bytes of the tensors that hold the experts of a block, as they are in the file.
   private func fileBytes(_ model: MoEModel, _ block: MoEBlock) throws -> Int {
     let names = try model.names(of: block), configuration = try model.configuration(of: block)

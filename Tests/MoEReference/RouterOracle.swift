@@ -73,8 +73,6 @@ public struct RouterOracle: Sendable {
     return Array(zip(chosen, weights.map { $0 * scale }))
   }
 
-  // MARK: steps
-
   /// The row as the policy leaves it; nil when its weights are NaN.
   private func settled(_ logits: [Float]) -> [Float]? {
     guard logits.contains(where: { $0.isNaN || $0 == .infinity }) else { return logits }

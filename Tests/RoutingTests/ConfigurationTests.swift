@@ -83,8 +83,6 @@ import Testing
     #expect(try router([1, 1, 1]) == router.route(logits: [6.25, -4.5]))
   }
 
-  // MARK: capacity and expert choice at their limits
-
   @Test func hugeFactorsMeanEverything() throws {
     let all = RouterConfiguration(scores: 2, score: .softmax, selection: .expertChoice(factor: .greatestFiniteMagnitude))
     #expect(try router(all).route(logits: [1, 0, 0, 1]).count == 4)
@@ -124,8 +122,6 @@ import Testing
     let output = try router(record).route(logits: [2, 0, 1, 0, 0, 1, 3, 0])
     #expect(output.assignments(of: 3).experts == [0] && output.assignments(of: 0).isEmpty)
   }
-
-  // MARK: precomputed assignments
 
   @Test func precomputedAssignmentsAreKept() throws {
     let ragged = try RouterOutput(experts: 5, offsets: [0, 2, 2, 3], expertIDs: [4, 0, 2], weights: [0.5, 0.25, 1])

@@ -82,8 +82,6 @@ import Testing
     #expect(Set(all.experts) == Set(0..<24))
   }
 
-  // MARK: order
-
   @Test(arguments: SelectionKind.perToken)
   func tiesGoToTheLowerExpert(_ kind: SelectionKind) throws {
     let found = try route([Float](repeating: 0.25, count: kind.configuration.scores), kind.configuration).experts

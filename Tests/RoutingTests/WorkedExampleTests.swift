@@ -6,8 +6,6 @@ import Testing
 @Suite struct WorkedExampleTests {
   private typealias Record = RouterConfiguration
 
-  // MARK: softmax
-
   @Test func switchTakesTheBestWithItsProbability() throws {
     #expect(try route(f1, .softmax(4, k: 1)).agrees([0: 0.609460]))
   }
@@ -100,8 +98,6 @@ import Testing
     #expect(abs(found.weights[0] - 3.038882) < 2e-6 && abs(found.weights[1] - 1.843175) < 2e-6)
   }
 
-  // MARK: groups
-
   @Test func deepseekV2KeepsGroupsByTheirBest() throws {
     let record = Record(
       scores: 8, score: .softmax, selection: .topK(2), groups: .init(count: 4, kept: 2, score: .max, fill: 0), scale: 16)
@@ -136,8 +132,6 @@ import Testing
     #expect(try route(grouped, v3(k: 2, groups: 1, kept: 1)).agrees([0: 1.366123, 2: 1.133877]))
   }
 
-  // MARK: sparsemixer
-
   @Test func sparsemixerMasksByARelativeThreshold() throws {
     let record = Record(scores: 4, score: .softmax, selection: .sparseMixer(epsilon: 0.01))
     #expect(try route(f1, record).agrees([0: 1, 1: 1]))
@@ -145,8 +139,6 @@ import Testing
     #expect(try route([1, 0.99, 0.985, -2], record).agrees([0: 0.336116, 1: 0.501250]))
     #expect(try route([-1, -1.01, -3, -4], record).agrees([0: 0.502500, 1: 1]))
   }
-
-  // MARK: routers of research
 
   @Test func expertChoiceFillsEveryExpert() throws {
     let record = Record(scores: 2, score: .softmax, selection: .expertChoice(factor: 1))

@@ -68,8 +68,6 @@ struct HTMLReport {
   /// Three digits, at least.
   static func time(_ ms: Double) -> String { fixed(ms, ms < 1 ? 3 : ms < 10 ? 2 : 1) }
 
-  // MARK: facts
-
   private var facts: String {
     let peaks = machine.peaks
     var facts = [
@@ -84,8 +82,6 @@ struct HTMLReport {
     for device in (try? OpenCL.devices()) ?? [] { text += "<div class=\"wide-fact\"><dt>OpenCL</dt><dd>\("\(device)".escaped)</dd></div>" }
     return text + "</dl>\n"
   }
-
-  // MARK: stages
 
   private static let stageNames: [LayerStage: String] = [
     .route: "route", .plan: "plan", .gateUp: "gate, up", .down: "down", .combine: "combine", .shared: "shared expert",
@@ -122,8 +118,6 @@ struct HTMLReport {
     let shape = row.activations == .int8 ? " class=\"diamond\"" : ""
     return "<i\(shape) style=\"background:\(colors[row.format])\"></i>\(row.format.escaped)\(row.activations == .int8 ? " int8" : "")"
   }
-
-  // MARK: table
 
   private var table: String {
     var text = """

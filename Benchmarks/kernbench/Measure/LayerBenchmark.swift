@@ -51,8 +51,6 @@ final class LayerBenchmark {
     return names[0] == names[1] ? names[0] : names.joined(separator: "/")
   }
 
-  // MARK: hidden states
-
   /// Bytes of the last level of cache, 32 MiB when unknown.
   private var cacheBytes: Int {
     let caches = machine.topology.caches, last = caches.map(\.level).max()
@@ -75,8 +73,6 @@ final class LayerBenchmark {
     if check == nil { check = OutputCheck(layer, states: checked, pool: machine.pool) }
     return TokenBatches(count: count, tokens: tokens, hidden: layer.hidden, checked: checked, &random)
   }
-
-  // MARK: one call
 
   private func forward(_ states: TokenBatches, batch: Int) throws -> RouterOutput {
     try layer.forward(

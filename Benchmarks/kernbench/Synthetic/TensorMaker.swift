@@ -20,8 +20,6 @@ struct TensorMaker {
   private var hidden: Int { preset.hidden }
   private var intermediate: Int { preset.intermediate }
 
-  // MARK: GGUF
-
   mutating func appendGGUF(_ formats: FormatPair) throws {
     for format in [formats.gateUp, formats.down] where format.ggufType == nil {
       throw Failure("GGUF has no type for \(format)")
@@ -41,8 +39,6 @@ struct TensorMaker {
     try append("\(block).ffn_down_shexp.weight", formats.down, [hidden, preset.shared])
     if family.hasSharedGate { appendNormal("\(block).ffn_gate_inp_shexp.weight", [hidden], inputs: hidden) }
   }
-
-  // MARK: safetensors
 
   mutating func appendSafetensors(_ formats: FormatPair) throws {
     try refuseUnpublished(formats)
@@ -117,8 +113,6 @@ struct TensorMaker {
     let scales = (0..<blocks[0] * blocks[1]).map { _ in Float(Self.deviation(columns) / unit * (0.75 + 0.5 * random.uniform())) }
     tensors.append(.floats("\(base).weight_scale_inv", blocks, scales))
   }
-
-  // MARK: pieces
 
   /// Weights of this deviation make outputs as large as inputs.
   private static func deviation(_ inputs: Int) -> Double { 1 / Double(inputs).squareRoot() }
