@@ -117,11 +117,9 @@ extension CPUBackend {
 }
 
 extension PackedMatrix {
-  /// Columns of one summation segment of a down projection: a constant of layer and format, at most 8 segments.
-  package var segment: Int {
-    let unit = max(32, format.blockValues)
-    return ((columns + 7) / 8 + unit - 1) / unit * unit
-  }
+  /// Columns of one summation segment of a down projection: a constant of the layer, at most 8 segments, each of whole runs of 256
+  /// columns, which hold whole blocks of every format.
+  package var segment: Int { max(1, ((columns + 7) / 8 + 255) / 256) * 256 }
 }
 
 extension Expert {
