@@ -75,7 +75,7 @@ let package = Package(
       dependencies: ["MoE", "MoEReference", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Benchmarks/kernbench", swiftSettings: rules),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels", "MoETensors", "MoECheckpoint", "MoEReference"]),
-    .testTarget(name: "CheckpointTests", dependencies: ["MoECheckpoint", "MoETensors"]),
+    .testTarget(name: "CheckpointTests", dependencies: ["MoECheckpoint", "MoETensors", "MoEReference"]),
     .testTarget(name: "PlacementTests", dependencies: ["MoEPlacement", "MoEOpenCL"]),
     .testTarget(name: "RoutingTests", dependencies: ["MoERouting", "MoEDispatch", "MoEReference"]),
     .testTarget(name: "LayerTests", dependencies: ["MoE", "MoEReference"]),

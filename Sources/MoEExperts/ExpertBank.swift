@@ -90,6 +90,8 @@ public struct ExpertBank: Sendable {
   public let weightOnInput: Bool
   /// Multiplies every expert's output beside its coefficient (NLLB's 1 - moe_token_dropout).
   public let outputScale: Float
+  /// True when some matrix wants its input columns in another order.
+  package let reordersColumns: Bool
 
   /// - Throws: `ShapeError` when there is no expert or one differs in shape from the first.
   public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, outputScale: Float = 1, name: String = "experts")
@@ -116,6 +118,7 @@ public struct ExpertBank: Sendable {
     self.activation = activation
     self.weightOnInput = weightOnInput
     self.outputScale = outputScale
+    reordersColumns = experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil || $0.down.inputOrder != nil }
   }
 
   /// Number of experts.

@@ -1,7 +1,7 @@
 // Scales and zero points that lie beside the codes of a packed matrix.
 
 internal import CMoEKernels
-public import MoETensors
+internal import MoETensors
 
 /// A plane of scales: one for `group` neighbouring columns of `groupRows` neighbouring rows.
 public struct ScalePlane: @unchecked Sendable {
@@ -71,18 +71,5 @@ public struct ScalePlane: @unchecked Sendable {
     matrix.group_rows = Int64(groupRows)
     matrix.scale_stride = Int64(stride)
     matrix.global_scale = global
-  }
-}
-
-extension PackedMatrix {
-  /// The value of one E8M0 scale byte, read as the kernels read it.
-  ///
-  /// - Throws: never for a valid package; the matrix of one value is checked like any other.
-  public static func scaleValue(e8m0 code: UInt8) throws(ShapeError) -> Float {
-    let buffer = AlignedBuffer.zeroed(byteCount: 64)
-    (buffer.bytes[0], buffer.bytes[1]) = (0x38, code)
-    let one = try TensorView(name: "one", type: .weights(WeightFormat(named: "f8_e4m3")!), shape: [1, 1], bytes: UnsafeRawBufferPointer(rebasing: buffer.bytes[0..<1]), owner: buffer)
-    let scale = try TensorView(name: "scale", type: .e8m0, shape: [1], bytes: UnsafeRawBufferPointer(rebasing: buffer.bytes[1..<2]), owner: buffer)
-    return try PackedMatrix(float8: one, scales: scale, block: nil).decoded()[0]
   }
 }

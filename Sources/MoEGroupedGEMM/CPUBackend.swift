@@ -28,7 +28,7 @@ extension CPUBackend: GroupedGEMMBackend {
 
   package func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows) {
     let input = StageInput(hidden, plan, for: bank, self)
-    let scratch = StageScratch(workers: pool.threads, columns: bank.hidden, reorders: bank.experts.contains(where: \.reordersInput))
+    let scratch = StageScratch(workers: pool.threads, columns: bank.hidden, reorders: bank.reordersColumns)
     forEachPanel(plan, rows: bank.intermediate) { expert, panel, tile, worker in
       let scratch = scratch[worker], weights = bank.experts[expert], width = panel.count
       multiply(weights.up, weights.upBias, panel, input, tile, segment: bank.hidden, into: scratch.up, stride: width, scratch)
@@ -45,8 +45,7 @@ extension CPUBackend: GroupedGEMMBackend {
 
   package func down(_ bank: ExpertBank, _ plan: DispatchPlan, _ activated: FloatRows, into outputs: FloatRows) {
     let input = StageInput(activated, for: bank.experts.lazy.map(\.down), self)
-    let reorders = bank.experts.contains { $0.down.inputOrder != nil }
-    let scratch = StageScratch(workers: pool.threads, columns: bank.intermediate, reorders: reorders)
+    let scratch = StageScratch(workers: pool.threads, columns: bank.intermediate, reorders: bank.reordersColumns)
     forEachPanel(plan, rows: bank.hidden) { expert, panel, tile, worker in
       let weights = bank.experts[expert]
       multiply(

@@ -121,8 +121,3 @@ extension PackedMatrix {
   /// columns, which hold whole blocks of every format.
   package var segment: Int { max(1, ((columns + 7) / 8 + 255) / 256) * 256 }
 }
-
-extension Expert {
-  /// True when a matrix wants its input columns in another order.
-  var reordersInput: Bool { up.inputOrder != nil || gate?.inputOrder != nil }
-}

@@ -18,7 +18,7 @@ public struct RowView {
   /// - Throws: `ShapeError` when rows overlap, start within an element, or the element type is none of f32, f16, bf16.
   public init(_ base: UnsafeRawPointer, _ format: WeightFormat = .f32, count: Int, columns: Int, stride: Int? = nil) throws(ShapeError) {
     let stride = stride ?? columns
-    try checkRows(UnsafeRawPointer(base), format, count: count, columns: columns, stride: stride)
+    try checkRows(base, format, count: count, columns: columns, stride: stride)
     self.base = base
     self.format = format
     self.count = count
@@ -42,13 +42,12 @@ public struct MutableRowView {
 
   /// - Throws: `ShapeError` when rows overlap, start within an element, or the element type is none of f32, f16, bf16.
   public init(_ base: UnsafeMutableRawPointer, _ format: WeightFormat = .f32, count: Int, columns: Int, stride: Int? = nil) throws(ShapeError) {
-    let stride = stride ?? columns
-    try checkRows(UnsafeRawPointer(base), format, count: count, columns: columns, stride: stride)
+    let rows = try RowView(base, format, count: count, columns: columns, stride: stride)
     self.base = base
     self.format = format
     self.count = count
     self.columns = columns
-    self.stride = stride
+    self.stride = rows.stride
   }
 }
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import MoECheckpoint
+import MoEReference
 import MoETensors
 import Testing
 

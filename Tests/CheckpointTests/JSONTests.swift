@@ -1,6 +1,7 @@
 // The JSON parser and its text.
 
 import MoECheckpoint
+import MoEReference
 import Testing
 
 @Suite struct JSONTests {

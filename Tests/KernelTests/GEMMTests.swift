@@ -44,7 +44,7 @@ import Testing
     var integers: [String: [Float]] = [:]
     for table in KernelTable.runnable {
       for format in WeightFormat.all {
-        var random = KernelRandom(seed: 0xA11 + UInt64(format.index)), index = 0
+        var random = SeededRandom(seed: 0xA11 + UInt64(format.index)), index = 0
         for arrangement in ScaleArrangement.all(of: format) {
           for columns in Self.columns(format, arrangement) {
             index += 1
@@ -108,7 +108,7 @@ private struct Problem {
   init(_ table: KernelTable, _ matrix: RandomMatrix, segment: Int, isInt8: Bool, seed: UInt64) {
     (self.table, self.matrix, self.segment) = (table, matrix, segment)
     let columns = matrix.columns
-    var random = KernelRandom(seed: seed)
+    var random = SeededRandom(seed: seed)
     stride = columns + 3
     var padded = [Float](repeating: .nan, count: GEMMTests.tokens * (columns + 3))
     var dense: [Float] = []
@@ -171,7 +171,7 @@ private struct Problem {
   }
 
   /// Nil when all results of the cell have the bits of those computed alone.
-  func fault(of cell: GEMMTests.Cell, _ random: inout KernelRandom) -> String? {
+  func fault(of cell: GEMMTests.Cell, _ random: inout SeededRandom) -> String? {
     let first = Int.random(in: 0...matrix.rows - cell.rowCount, using: &random), range = first..<first + cell.rowCount
     let tokens = (0..<cell.m).map { cell.isGathered ? Int32.random(in: 0..<Int32(GEMMTests.tokens), using: &random) : Int32($0) }
     let (y, isUntouched) = run(rows: range, tokens: tokens, isGathered: cell.isGathered)

@@ -1,21 +1,11 @@
 // Random packed matrices of every format and every arrangement of scales.
 
 import CMoEKernels
+import MoEReference
 import MoETensors
 
-/// SplitMix64 and what the kernel tests draw from it.
-struct KernelRandom: RandomNumberGenerator {
-  var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] { (0..<count).map { _ in .random(in: range, using: &self) } }
+extension SeededRandom {
+  mutating func floats(_ count: Int) -> [Float] { floats(count, in: -1...1) }
 }
 
 /// Scales and zero points beside the codes.
@@ -65,7 +55,7 @@ final class RandomMatrix {
   private let zeros: UnsafeMutableBufferPointer<UInt8>
   private(set) var matrix: moe_matrix
 
-  init(_ format: WeightFormat, rows: Int, columns: Int, _ arrangement: ScaleArrangement?, _ random: inout KernelRandom) throws {
+  init(_ format: WeightFormat, rows: Int, columns: Int, _ arrangement: ScaleArrangement?, _ random: inout SeededRandom) throws {
     self.format = format
     (self.rows, self.columns) = (rows, columns)
     let rowBytes = try format.bytes(values: columns)
@@ -109,7 +99,7 @@ final class RandomMatrix {
   }
 
   /// Encoded random values, or random blocks of moderate value where the package cannot write the format.
-  private static func codes(_ format: WeightFormat, _ count: Int, _ random: inout KernelRandom) throws -> [UInt8] {
+  private static func codes(_ format: WeightFormat, _ count: Int, _ random: inout SeededRandom) throws -> [UInt8] {
     if format.isEncodable {
       let range: ClosedRange<Float> = format.name == "int4" ? 0...15 : format.name == "e2m1" ? -6...6 : -1...1
       return try format.encode(random.floats(count, in: range))
@@ -123,7 +113,7 @@ final class RandomMatrix {
     return bytes
   }
 
-  private static func scale(_ type: moe_scale_type, _ random: inout KernelRandom) -> [UInt8] {
+  private static func scale(_ type: moe_scale_type, _ random: inout SeededRandom) -> [UInt8] {
     switch type {
     case MOE_SCALE_F32: return withUnsafeBytes(of: Float.random(in: 0.01...2, using: &random).bitPattern.littleEndian) { Array($0) }
     case MOE_SCALE_F16: return [UInt8.random(in: 0...255, using: &random), UInt8.random(in: 0x28...0x3f, using: &random)]

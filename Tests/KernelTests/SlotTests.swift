@@ -12,7 +12,7 @@ import Testing
   static let counts = Array(0...40) + [63, 64, 65, 257]
 
   /// Ordinary, large, tiny and awkward arguments.
-  private func arguments(_ count: Int, _ random: inout KernelRandom) -> [Float] {
+  private func arguments(_ count: Int, _ random: inout SeededRandom) -> [Float] {
     let special: [Float] = [0, -0.0, 7, -7, 7.5, -9, 88, -88, 100, -100, 1e-20, -1e-30, 30, -30]
     return (0..<count).map { $0 % 3 == 1 ? special.randomElement(using: &random)! : .random(in: -10...10, using: &random) }
   }
@@ -20,7 +20,7 @@ import Testing
   @Test(arguments: KernelTable.runnable, activations.indices)
   func activationsStayWithinABound(_ table: KernelTable, _ index: Int) {
     let (kind, naive) = Self.activations[index]
-    var random = KernelRandom(seed: 31)
+    var random = SeededRandom(seed: 31)
     for count in Self.counts {
       for (limit, isGated) in [(Float.infinity, true), (7, true), (.infinity, false)] where isGated || kind != MOE_SWIGLU_OAI {
         let gate = arguments(count, &random), up = arguments(count, &random)
@@ -40,7 +40,7 @@ import Testing
 
   @Test(arguments: KernelTable.runnable, activations.indices)
   func activationsMayOverwriteTheirInput(_ table: KernelTable, _ index: Int) {
-    var random = KernelRandom(seed: 32)
+    var random = SeededRandom(seed: 32)
     let gate = arguments(77, &random), up = arguments(77, &random)
     let activation = moe_expert_activation(kind: Self.activations[index].0, limit: 7, alpha: 1.702)
     var apart = [Float](repeating: 0, count: 77), overGate = gate, overUp = up
@@ -76,7 +76,7 @@ import Testing
 
   @Test(arguments: KernelTable.runnable)
   func accumulateAddsAWeightedRow(_ table: KernelTable) {
-    var random = KernelRandom(seed: 33)
+    var random = SeededRandom(seed: 33)
     for count in Self.counts {
       let x = random.floats(count), y = random.floats(count), weight: Float = 0.7
       var out = y + [-5, -5]
@@ -90,7 +90,7 @@ import Testing
   }
 
   @Test func int8RoundingIsItsDefinition() {
-    var random = KernelRandom(seed: 37)
+    var random = SeededRandom(seed: 37)
     for style in 0..<6 {
       let x: [Float] = (0..<320).map { index in
         switch style {
@@ -125,7 +125,7 @@ import Testing
   }
 
   @Test func logitsAreDoubleSumsRoundedOnce() {
-    var random = KernelRandom(seed: 34)
+    var random = SeededRandom(seed: 34)
     for (experts, hidden) in [(1, 1), (3, 7), (8, 8), (5, 9), (16, 33), (60, 257), (7, 1031)] {
       let x = random.floats(hidden), w = random.floats(experts * hidden), bias = random.floats(experts)
       for useBias in [false, true] {
@@ -145,7 +145,7 @@ import Testing
 
   @Test(arguments: [(MOE_SCORE_SOFTMAX, RouterOracle.Score.softmax), (MOE_SCORE_SIGMOID, .sigmoid), (MOE_SCORE_SQRTSOFTPLUS, .sqrtSoftplus), (MOE_SCORE_IDENTITY, .identity)])
   func scoresAreRoundedOnce(_ kind: moe_score, _ oracle: RouterOracle.Score) {
-    var random = KernelRandom(seed: 35)
+    var random = SeededRandom(seed: 35)
     for count in [1, 2, 7, 8, 60, 257] {
       for range in [Float(0.001), 3, 80, 3000] {
         let logits = random.floats(count, in: -range...range), expected = naiveScores(oracle, logits)
@@ -162,7 +162,7 @@ import Testing
   }
 
   @Test func topKIsTheSameEverywhere() {
-    var random = KernelRandom(seed: 36)
+    var random = SeededRandom(seed: 36)
     for count in [1, 2, 3, 15, 16, 17, 255, 256, 257, 512, 1024] {
       for k in Set([1, 2, 8, count / 2, count, count + 3]).filter({ $0 > 0 }) {
         for style in 0..<5 {

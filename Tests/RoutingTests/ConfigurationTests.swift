@@ -1,5 +1,6 @@
 // Records that contradict themselves, parameters of another length, precomputed assignments that do not fit.
 
+import MoEReference
 import MoERouting
 import Testing
 

@@ -1,6 +1,7 @@
 // The plan: every assignment once, sorted by expert, with a way back.
 
 import MoEDispatch
+import MoEReference
 import MoERouting
 import Testing
 

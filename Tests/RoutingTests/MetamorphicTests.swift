@@ -1,5 +1,6 @@
 // What no router may break: orders, shifts, splits of the batch, one expert, masks and ties.
 
+import MoEReference
 import MoERouting
 import Testing
 

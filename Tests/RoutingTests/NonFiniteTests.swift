@@ -1,5 +1,6 @@
 // NaN and infinite logits under the three policies.
 
+import MoEReference
 import MoERouting
 import Testing
 

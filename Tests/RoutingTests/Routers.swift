@@ -1,21 +1,11 @@
 // Routers without weights, and the small tools of the routing tests.
 
+import MoEReference
 import MoERouting
 import MoETensors
 
-/// SplitMix64: the same numbers everywhere for a seed.
-struct SeededRandom: RandomNumberGenerator {
-  var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func floats(_ count: Int, in range: ClosedRange<Float> = -3...3) -> [Float] { (0..<count).map { _ in .random(in: range, using: &self) } }
+extension SeededRandom {
+  mutating func floats(_ count: Int) -> [Float] { floats(count, in: -3...3) }
 }
 
 /// The fixture F1 of the worked examples.

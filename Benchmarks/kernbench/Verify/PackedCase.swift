@@ -56,9 +56,21 @@ struct PackedCase {
     case "table.f4_e2m1": return try codes("e2m1", Self.nibbles)
     case "table.nf4": return try codes("nf4", Self.nibbles)
     case "table.f8_e8m0":
-      return try (0...255).map { code in try PackedMatrix.scaleValue(e8m0: UInt8(code)) }
+      return try (0...255).map(scale)
     default: throw Failure("no such packed format")
     }
+  }
+
+  /// The value of one E8M0 byte, as the scale of an FP8 code of 1.
+  private func scale(_ code: UInt8) throws -> Float {
+    let buffer = AlignedBuffer(byteCount: 2)
+    (buffer.bytes[0], buffer.bytes[1]) = (0x38, code)
+    func byte(_ index: Int, _ type: ElementType) throws -> TensorView {
+      let bytes = UnsafeRawBufferPointer(rebasing: buffer.bytes[index...index])
+      return try TensorView(name: "table.f8_e8m0", type: type, shape: [1, 1], bytes: bytes, owner: buffer)
+    }
+    guard let one = WeightFormat(named: "f8_e4m3") else { throw Failure("no format 'f8_e4m3'") }
+    return try PackedMatrix(float8: byte(0, .weights(one)), scales: byte(1, .e8m0), block: nil).decoded()[0]
   }
 
   /// The sixteen 4-bit codes, two a byte.

@@ -133,6 +133,6 @@ extension JSON {
 }
 
 extension String {
-  /// The case's placeholder for the expert.
+  /// The expert as cases write it.
   fileprivate var replacingExpert: String { replacingOccurrences(of: "{expert}", with: "{e}") }
 }
