@@ -2,14 +2,15 @@
 //
 // The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of eight rows side by side:
 //   vec    8 floats: load_vec, store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add,
-//          load_half_vec, load_bfloat_vec, store_turned (8 x 8)
-//   bytes  8 x 4 codes: load_bytes, splat_quad, transpose_quads, hide
+//          load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_half_exponents, store_turned (8 x 8)
+//   bytes  8 x 4 codes: load_bytes, splat_quad, transpose_quads, take_bits, or_bytes, subtract_bytes, lookup, hide
 //   words  8 x 2 sums of 16 bits: pair_products, signed_pair_products, add_words
-//   ints   8 sums of 32 bits: sum_pairs, add_ints, floats_of
+//   ints   8 sums of 32 bits: sum_pairs, column_of, splat_int, add_ints, subtract_ints, floats_of
 // and PEAK_CHAINS where the number in gemm/peak.h does not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
+#include "formats/panels.h"
 
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -19,9 +20,15 @@
 #define INDEX(f, ...) INDEX_##f,
 enum { MOE_FORMATS(INDEX) FORMATS };
 
+/// Indexed like the formats; `values` is 0 for formats without panels of codes.
+#define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
+static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
+
 #include "gating/exact.h"
 #include "gating/scores.h"
 #include "gating/topk.h"
+#include "gemm/pack.h"
+#include "gemm/quads.h"
 #include "gemm/gemm_float.h"
 #include "gemm/gemm_int8.h"
 #include "gemm/peak.h"
@@ -29,26 +36,37 @@ enum { MOE_FORMATS(INDEX) FORMATS };
 #include "rows/accumulate.h"
 #include "rows/quantize.h"
 
-#define GEMM(name, ...)                                                                                                            \
-  static void JOIN(gemm_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,       \
-                                     const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {   \
-    gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);                            \
+#define GEMM_PARAMETERS(...)                                                                                                  \
+  const moe_matrix *w, int64_t row_begin, int64_t row_end, __VA_ARGS__, const int32_t *rows, int64_t m, int64_t segment, float *y, \
+      int64_t y_stride, float *scratch
+
+#define GEMM(name, ...)                                                                                                    \
+  static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride)) {                                   \
+    gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);                 \
   }
 MOE_FORMATS(GEMM)
 
-#define GEMM_INT8(name, values, bytes, group, run, is_signed)                                                                      \
-  static void JOIN(gemm_int8_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x,             \
-                                          const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride,                 \
-                                          float *scratch) {                                                                         \
-    gemm_int8((int8_format){codes_##name, values, bytes, group, run, is_signed}, w, row_begin, row_end, x, rows, m, segment, y,         \
-              y_stride, scratch);                                                                                                   \
+#define GEMM_INT8(name, ...)                                                                                               \
+  static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const moe_int8_rows *x)) {                                        \
+    gemm_int8(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);            \
+  }                                                                                                                        \
+  static void JOIN(pack_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch) { \
+    pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                     \
   }
-MOE_INT8_FORMATS(GEMM_INT8)
+MOE_CODE_FORMATS(GEMM_INT8)
+
+#define PACK(name)                                                                                                         \
+  static void JOIN(pack_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch) { \
+    pack_elements(INDEX_##name, w, row_begin, row_end, panels);                                                             \
+  }
+MOE_PLAIN_FORMATS(PACK)
 
 #define FLOAT_KERNELS(f, ...) [INDEX_##f].name = "gemm_" #f "_" TEXT(ISA), [INDEX_##f].gemm = JOIN(gemm_##f, ISA),
-#define INT8_KERNELS(f, values, bytes, group, run, ...) \
+#define INT8_KERNELS(f, values, bytes, bits, group, lines, levels, zero, is_signed, run)                              \
   [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), [INDEX_##f].int8_run = run,
-static const moe_format_kernels format_kernels[FORMATS] = {MOE_FORMATS(FLOAT_KERNELS) MOE_INT8_FORMATS(INT8_KERNELS)};
+#define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
+static const moe_format_kernels format_kernels[FORMATS] = {
+    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS)};
 
 extern const moe_kernels JOIN(moe_kernels, ISA);
 const moe_kernels JOIN(moe_kernels, ISA) = {

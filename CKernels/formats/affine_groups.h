@@ -92,3 +92,13 @@ FORMAT void encode_affine_groups(const float *values, int top, uint8_t *head, ui
     affine_codes(x + 32 * g, d * (float)best_s, dmin * (float)best_m, top, q + 32 * g);
   }
 }
+
+/// The scale lines of a row of a panel: d, dmin, then s and m of each group.
+FORMAT void put_affine_groups(const uint8_t *block, uint8_t *lines, int row) {
+  put_half(lines, row, block);
+  put_half(lines + HALF_LINE, row, block + 2);
+  for (int g = 0; g < 8; g++) {
+    lines[2 * HALF_LINE + 2 * g * CODE_ROWS + row] = (uint8_t)group_scale(block + 4, g);
+    lines[2 * HALF_LINE + (2 * g + 1) * CODE_ROWS + row] = (uint8_t)group_minimum(block + 4, g);
+  }
+}

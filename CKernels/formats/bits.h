@@ -8,8 +8,8 @@
 /// Before a loop over a block: keeps it a loop until it is vectorized; unrolled earlier it ends up in scalar pieces.
 #define AS_VECTORS _Pragma("clang loop unroll(disable)")
 
-/// Rows whose codes are multiplied side by side.
-enum { CODE_ROWS = 8 };
+/// Rows of a panel of codes, and the bytes of one line of f16 scales in it: see panels.h.
+enum { CODE_ROWS = 8, HALF_LINE = 2 * CODE_ROWS };
 
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
@@ -40,6 +40,9 @@ FORMAT uint16_t f16_of_float(float v) {
   }
   return (uint16_t)(sign | ((magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13));
 }
+
+/// Copies the f16 at `p` to a row of a line of scales.
+FORMAT void put_half(uint8_t *line, int row, const uint8_t *p) { memcpy(line + 2 * row, p, 2); }
 
 FORMAT float load_f16(const void *p) { return float_of_f16(load_u16(p)); }
 FORMAT float load_bf16(const void *p) { return float_of_bits((uint32_t)load_u16(p) << 16); }
@@ -128,11 +131,6 @@ __attribute__((unused)) static const int8_t raised_e2m1_levels[16] = {12, 13, 14
 /// The 32 four-bit codes of 16 bytes: the low ones, then the high ones.
 FORMAT void unpack_nibbles(const uint8_t *restrict p, uint8_t *restrict codes) {
   for (int i = 0; i < 16; i++) codes[i] = p[i] & 15, codes[16 + i] = p[i] >> 4;
-}
-
-/// The levels of 32 four-bit codes.
-FORMAT void unpack_levels(const uint8_t *restrict p, const int8_t *levels, uint8_t *restrict codes) {
-  for (int i = 0; i < 16; i++) codes[i] = (uint8_t)levels[p[i] & 15], codes[16 + i] = (uint8_t)levels[p[i] >> 4];
 }
 
 /// `unpack_nibbles` with a fifth bit from `fifth`.

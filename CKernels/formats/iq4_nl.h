@@ -47,8 +47,7 @@ FORMAT void encode_iq4_nl(const float *restrict values, int64_t count, void *res
   }
 }
 
-/// Signed codes: the levels themselves.
-FORMAT void codes_iq4_nl(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  scales[0] = load_f16(block);
-  unpack_levels(block + 2, iq4_levels, codes);
+FORMAT void codes_iq4_nl(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
+  unpack_nibbles(block + 2, codes);
 }

@@ -17,12 +17,11 @@ FORMAT void decode_iq4_xs(const void *restrict blocks, int64_t values, float sca
   }
 }
 
-/// Signed codes: the levels themselves.
-FORMAT void codes_iq4_xs(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  float d = load_f16(block);
+FORMAT void codes_iq4_xs(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
   int high = load_u16(block + 2);
   for (int g = 0; g < 8; g++) {
-    scales[g * CODE_ROWS] = d * (float)(((block[4 + g / 2] >> 4 * (g % 2) & 15) | (high >> 2 * g & 3) << 4) - 32);
-    unpack_levels(block + 8 + 16 * g, iq4_levels, codes + 32 * g);
+    lines[HALF_LINE + g * CODE_ROWS + row] = (uint8_t)(((block[4 + g / 2] >> 4 * (g % 2) & 15) | (high >> 2 * g & 3) << 4) - 32);
+    unpack_nibbles(block + 8 + 16 * g, codes + 32 * g);
   }
 }

@@ -66,19 +66,23 @@
   X(nf4, 2, 1, -1, NULL, true, 1)                        \
   X(e2m1, 2, 1, -1, NULL, true, 1)
 
-// Formats whose codes meet int8 activations as integers: X(name, values a block, bytes a block, columns a scale, quads of products that
-// fit 16 bits when summed, signed codes).
+// Formats of integer codes, which lie in panels of eight rows and meet int8 activations: X(name, values a block, bytes a block, bits a code,
+// columns a scale, kind of scale lines, levels, zero, signed, quads of products that fit 16 bits when summed).
 //
-// `codes_<name>(block, codes, scales, minima)` unpacks one block; value = scale * code, plus the minimum where codes are unsigned. The
-// scale and minimum of group g go to index g * CODE_ROWS: rows of a panel stand side by side.
-#define MOE_INT8_FORMATS(X)          \
-  X(q4_0, 32, 18, 32, 8, false)      \
-  X(q4_1, 32, 20, 32, 8, false)      \
-  X(q5_0, 32, 22, 32, 4, false)      \
-  X(q8_0, 32, 34, 32, 1, true)       \
-  X(q4_k, 256, 144, 32, 8, false)    \
-  X(q5_k, 256, 176, 32, 4, false)    \
-  X(q6_k, 256, 210, 16, 4, true)     \
-  X(iq4_nl, 32, 18, 32, 1, true)     \
-  X(iq4_xs, 256, 136, 32, 1, true)   \
-  X(mxfp4, 32, 17, 32, 4, false)
+// value = scale * (level - zero) + minimum, level = levels[code] or the code. `codes_<name>(block, codes, lines, row)` unpacks the codes of one
+// block in order and puts its scales into row `row` of a panel's scale lines. Levels of signed formats lose their zero before they are
+// multiplied, those of the others after. See panels.h.
+#define MOE_CODE_FORMATS(X)                                                 \
+  X(q4_0, 32, 18, 4, 32, LINES_HALF, NULL, 8, false, 8)                     \
+  X(q4_1, 32, 20, 4, 32, LINES_HALF_MINIMUM, NULL, 0, false, 8)             \
+  X(q5_0, 32, 22, 5, 32, LINES_HALF, NULL, 16, false, 4)                    \
+  X(q8_0, 32, 34, 8, 32, LINES_HALF, NULL, 0, true, 1)                      \
+  X(q4_k, 256, 144, 4, 32, LINES_AFFINE, NULL, 0, false, 8)                 \
+  X(q5_k, 256, 176, 5, 32, LINES_AFFINE, NULL, 0, false, 4)                 \
+  X(q6_k, 256, 210, 6, 16, LINES_STEPS, NULL, 32, true, 4)                  \
+  X(iq4_nl, 32, 18, 4, 32, LINES_HALF, iq4_levels, 0, true, 1)              \
+  X(iq4_xs, 256, 136, 4, 32, LINES_STEPS, iq4_levels, 0, true, 1)           \
+  X(mxfp4, 32, 17, 4, 32, LINES_E8M0, raised_e2m1_levels, 12, false, 4)
+
+// Formats of plain elements, which lie in panels of sixteen rows, column after column.
+#define MOE_PLAIN_FORMATS(X) X(f32) X(f16) X(bf16)

@@ -38,8 +38,7 @@ FORMAT void encode_mxfp4(const float *restrict values, int64_t count, void *rest
   }
 }
 
-/// Codes 0 ... 24: twice the E2M1 values, plus 12.
-FORMAT void codes_mxfp4(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  scales[0] = half_of_e8m0(block[0]), minima[0] = -12 * scales[0];
-  unpack_levels(block + 1, raised_e2m1_levels, codes);
+FORMAT void codes_mxfp4(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  lines[row] = block[0];
+  unpack_nibbles(block + 1, codes);
 }

@@ -31,7 +31,8 @@ FORMAT void encode_q4_1(const float *restrict values, int64_t count, void *restr
   }
 }
 
-FORMAT void codes_q4_1(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  scales[0] = load_f16(block), minima[0] = load_f16(block + 2);
+FORMAT void codes_q4_1(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
+  put_half(lines + HALF_LINE, row, block + 2);
   unpack_nibbles(block + 4, codes);
 }

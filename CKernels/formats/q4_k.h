@@ -31,12 +31,8 @@ FORMAT void encode_q4_k(const float *restrict values, int64_t count, void *restr
   }
 }
 
-FORMAT void codes_q4_k(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  float d = load_f16(block), dmin = load_f16(block + 2);
-  for (int g = 0; g < 8; g++) {
-    scales[g * CODE_ROWS] = d * (float)group_scale(block + 4, g);
-    minima[g * CODE_ROWS] = -dmin * (float)group_minimum(block + 4, g);
-  }
+FORMAT void codes_q4_k(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_affine_groups(block, lines, row);
   for (int p = 0; p < 4; p++)
     for (int i = 0; i < 32; i++)
       codes[64 * p + i] = block[16 + 32 * p + i] & 15, codes[64 * p + 32 + i] = block[16 + 32 * p + i] >> 4;

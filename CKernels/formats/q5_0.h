@@ -32,7 +32,7 @@ FORMAT void encode_q5_0(const float *restrict values, int64_t count, void *restr
   }
 }
 
-FORMAT void codes_q5_0(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  scales[0] = load_f16(block), minima[0] = -16 * scales[0];
+FORMAT void codes_q5_0(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
   unpack_nibbles_and_bits(block + 6, load_u32(block + 2), codes);
 }

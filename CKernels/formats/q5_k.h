@@ -33,12 +33,8 @@ FORMAT void encode_q5_k(const float *restrict values, int64_t count, void *restr
   }
 }
 
-FORMAT void codes_q5_k(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  float d = load_f16(block), dmin = load_f16(block + 2);
-  for (int g = 0; g < 8; g++) {
-    scales[g * CODE_ROWS] = d * (float)group_scale(block + 4, g);
-    minima[g * CODE_ROWS] = -dmin * (float)group_minimum(block + 4, g);
-  }
+FORMAT void codes_q5_k(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_affine_groups(block, lines, row);
 #pragma clang loop unroll(full)
   for (int g = 0; g < 8; g++) {
     const uint8_t *low = block + 48 + 32 * (g / 2);

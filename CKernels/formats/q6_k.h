@@ -89,10 +89,9 @@ FORMAT void encode_q6_k(const float *restrict values, int64_t count, void *restr
   }
 }
 
-/// Signed codes -32 ... 31.
-FORMAT void codes_q6_k(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  float d = load_f16(block + 208);
-  for (int g = 0; g < 16; g++) scales[g * CODE_ROWS] = d * (float)(int8_t)block[192 + g];
+FORMAT void codes_q6_k(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block + 208);
+  for (int g = 0; g < 16; g++) lines[HALF_LINE + g * CODE_ROWS + row] = block[192 + g];
   for (int h = 0; h < 2; h++)
 #pragma clang loop unroll(full)
     for (int part = 0; part < 4; part++) {
@@ -100,6 +99,6 @@ FORMAT void codes_q6_k(const uint8_t *restrict block, uint8_t *restrict codes, f
       uint8_t *out = codes + 128 * h + 32 * part;
       int low_shift = 4 * (part / 2), high_shift = 2 * part;
       AS_VECTORS
-      for (int i = 0; i < 32; i++) out[i] = (uint8_t)(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+      for (int i = 0; i < 32; i++) out[i] = (uint8_t)((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4);
     }
 }

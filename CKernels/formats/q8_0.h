@@ -25,8 +25,7 @@ FORMAT void encode_q8_0(const float *restrict values, int64_t count, void *restr
   }
 }
 
-/// Signed codes.
-FORMAT void codes_q8_0(const uint8_t *restrict block, uint8_t *restrict codes, float *scales, float *minima) {
-  scales[0] = load_f16(block);
+FORMAT void codes_q8_0(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
   memcpy(codes, block + 2, 32);
 }

@@ -1,25 +1,16 @@
-// Grouped GEMM on f32 activations: panels of 16 weight rows are widened once, lane = row, then meet every token.
+// Grouped GEMM on f32 activations: 16 weight rows side by side, lane = row, meet every token.
 //
-// y[m, n] = x[m, k] w[n, k]^T; x rows may be gathered. A panel of 256 columns stays in the first cache while tiles of tokens pass.
+// y[m, n] = x[m, k] w[n, k]^T; x rows may be gathered. Weights are widened once for all tokens, a run of 256 columns at a time, into a
+// panel that stays in the first cache; panels of plain elements are read as they lie where few tokens come.
 #pragma once
 
-enum { PANEL = 16, RUN = 256, TOKENS = 6 };
+enum { PANEL = PLAIN_ROWS, RUN = 256, TOKENS = 6, FLOAT_AHEAD = 2048 };
 
 typedef void (*decoder)(const void *, int64_t, float, float, float *);
 
 /// Eight neighbouring values of a row of plain elements.
 BODY vec load_elements(int format, const uint8_t *p) {
   return format == INDEX_f16 ? load_half_vec(p) : format == INDEX_bf16 ? load_bfloat_vec(p) : load_vec((const float *)p);
-}
-
-/// Distance from a run to the one that is read after it: the next of its row, or the first of the row one panel below.
-BODY int64_t next_run(const moe_matrix *w, int64_t panel, int64_t column, int64_t count, int64_t bytes) {
-  return column + count < w->columns ? bytes : panel * w->row_bytes + bytes - w->row_bytes;
-}
-
-/// Asks for the bytes that will be read next.
-BODY void prefetch_run(const uint8_t *p, int64_t bytes) {
-  for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b);
 }
 
 /// Columns [column, column + count) of 16 rows (missing ones zero), widened and turned: panel[c * 16 + r].
@@ -63,12 +54,49 @@ BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t f
     }
 }
 
-/// One run of columns for `tokens` tokens: sums[t * 16 + r] += panel[c * 16 + r] * x[t][c].
-BODY void multiply_run(const float *panel, int64_t count, const float *const *x, int tokens, float *sums, bool first) {
+/// Likewise from panels of codes.
+BODY void widen_codes(code_format f, const moe_matrix *w, int64_t first, int64_t column, int64_t count, float *panel) {
+  for (int64_t half = 0; half < PANEL; half += CODE_ROWS) {
+    float *out = panel + half;
+    if (first + half >= w->rows) {
+      for (int64_t c = 0; c < count; c++) store_vec(out + c * PANEL, splat(0));
+      continue;
+    }
+    const uint8_t *unit = (const uint8_t *)w->data + (first + half) / CODE_ROWS * unit_bytes(f, w->columns) + unit_bytes(f, column);
+    for (int64_t begin = 0; begin < count; begin += f.values, unit += unit_bytes(f, f.values)) {
+      const uint8_t *codes = unit + line_bytes(f);
+      for (int64_t c = begin; c < begin + f.values; c += 32, codes += code_bytes(f))
+        for (int g = 0; g < 32 / f.group; g++) {
+          vec scale, minimum;
+          load_scales(f, unit, (c - begin) / f.group + g, &scale, &minimum);
+          for (int q = g * (f.group / 4); q < (g + 1) * (f.group / 4); q++) {
+            bytes quad = load_quad(f, codes, q);
+            for (int j = 0; j < 4; j++) {
+              ints level = column_of(quad, j, f.is_signed);
+              if (!f.is_signed && f.zero) level = subtract_ints(level, splat_int(f.zero));
+              vec v = multiply(floats_of(level), scale);
+              store_vec(out + (c + 4 * q + j) * PANEL, has_minimum(f) ? add_vec(v, minimum) : v);
+            }
+          }
+        }
+    }
+  }
+}
+
+/// Likewise from a panel of plain elements.
+BODY void widen_elements(int format, const uint8_t *elements, int64_t count, float *panel) {
+  int64_t width = moe_format_at(format)->block_bytes;
+  for (int64_t j = 0; j < count * PANEL; j += 8) store_vec(panel + j, load_elements(format, elements + j * width));
+}
+
+/// One run of columns for `tokens` tokens: sums[t * 16 + r] += panel[c * 16 + r] * x[t][c], the panel's elements as in `format`.
+BODY void multiply_run(int format, const uint8_t *panel, int64_t count, const float *const *x, int tokens, float *sums, bool first) {
+  int64_t width = format == INDEX_f32 ? 4 : 2;
   vec low[TOKENS], high[TOKENS];
   for (int t = 0; t < tokens; t++) low[t] = high[t] = splat(0);
-  for (int64_t c = 0; c < count; c++) {
-    vec a = load_vec(panel + c * PANEL), b = load_vec(panel + c * PANEL + 8);
+  for (int64_t c = 0; c < count; c++, panel += PANEL * width) {
+    __builtin_prefetch(panel + FLOAT_AHEAD);
+    vec a = load_elements(format, panel), b = load_elements(format, panel + 8 * width);
     for (int t = 0; t < tokens; t++) {
       vec v = splat(x[t][c]);
       low[t] = multiply_add(a, v, low[t]);
@@ -83,21 +111,23 @@ BODY void multiply_run(const float *panel, int64_t count, const float *const *x,
 }
 
 /// `multiply_run` with the number of tokens known at compile time.
-BODY void multiply_tokens(const float *panel, int64_t count, const float *const *x, int64_t tokens, float *sums, bool first) {
+BODY void multiply_tokens(int format, const uint8_t *panel, int64_t count, const float *const *x, int64_t tokens, float *sums, bool first) {
   switch (tokens) {
-    case 1: multiply_run(panel, count, x, 1, sums, first); break;
-    case 2: multiply_run(panel, count, x, 2, sums, first); break;
-    case 3: multiply_run(panel, count, x, 3, sums, first); break;
-    case 4: multiply_run(panel, count, x, 4, sums, first); break;
-    case 5: multiply_run(panel, count, x, 5, sums, first); break;
-    default: multiply_run(panel, count, x, 6, sums, first);
+    case 1: multiply_run(format, panel, count, x, 1, sums, first); break;
+    case 2: multiply_run(format, panel, count, x, 2, sums, first); break;
+    case 3: multiply_run(format, panel, count, x, 3, sums, first); break;
+    case 4: multiply_run(format, panel, count, x, 4, sums, first); break;
+    case 5: multiply_run(format, panel, count, x, 5, sums, first); break;
+    default: multiply_run(format, panel, count, x, 6, sums, first);
   }
 }
 
 BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
   float *flat = scratch, *panel = flat + PANEL * RUN, *sums = panel + PANEL * RUN, *totals = sums + PANEL * MOE_GEMM_ROWS;
-  int64_t k = w->columns;
+  bool plain = format == INDEX_f32 || format == INDEX_f16 || format == INDEX_bf16, as_they_lie = plain && w->layout == MOE_PANELS;
+  code_format codes = code_formats[format];
+  int64_t k = w->columns, width = moe_format_at(format)->block_bytes;
   for (int64_t r = row_begin; r < row_end; r += PANEL) {
     int64_t count = row_end - r < PANEL ? row_end - r : PANEL;
     memset(totals, 0, (size_t)(m * PANEL) * sizeof(float));
@@ -105,12 +135,23 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
       int64_t end = k - begin < segment ? k : begin + segment;
       for (int64_t c = begin; c < end; c += RUN) {
         int64_t columns = end - c < RUN ? end - c : RUN;
-        widen_panel(w, decode, format, r, count, c, columns, flat, panel);
+        const uint8_t *elements = (const uint8_t *)w->data + (r * k + c * PANEL) * width;
+        bool widens = !as_they_lie || (format != INDEX_f32 && m > 2 * TOKENS);
+        if (as_they_lie) {
+          if (widens) widen_elements(format, elements, columns, panel);
+        } else if (codes.values && w->layout == MOE_PANELS) {
+          widen_codes(codes, w, r, c, columns, panel);
+        } else {
+          widen_panel(w, decode, format, r, count, c, columns, flat, panel);
+        }
         for (int64_t i = 0; i < m; i += TOKENS) {
           int64_t tokens = m - i < TOKENS ? m - i : TOKENS;
           const float *tile[TOKENS];
           for (int64_t t = 0; t < tokens; t++) tile[t] = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride + c;
-          multiply_tokens(panel, columns, tile, tokens, sums + i * PANEL, c == begin);
+          if (plain && !widens)
+            multiply_tokens(format, elements, columns, tile, tokens, sums + i * PANEL, c == begin);
+          else
+            multiply_tokens(INDEX_f32, (const uint8_t *)panel, columns, tile, tokens, sums + i * PANEL, c == begin);
         }
       }
       for (int64_t j = 0; j < m * PANEL; j++) totals[j] = begin ? totals[j] + sums[j] : sums[j];

@@ -44,13 +44,27 @@ const moe_format *moe_format_at(int32_t index);
 /// Element type of a plane of scales.
 typedef enum moe_scale_type { MOE_SCALE_NONE = 0, MOE_SCALE_F32, MOE_SCALE_F16, MOE_SCALE_BF16, MOE_SCALE_E4M3, MOE_SCALE_E8M0 } moe_scale_type;
 
-/// A borrowed [rows, columns] weight matrix, y = W x, still packed; row r starts at data + r * row_bytes.
+/// How the rows of a matrix lie in memory.
+typedef enum moe_layout {
+  /// As published, row after row: row r starts at data + r * row_bytes.
+  MOE_ROWS = 0,
+  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` is not read, scale planes are not taken.
+  MOE_PANELS
+} moe_layout;
+
+/// Rows of a panel of `format`, or 0 for formats that have no panels.
+int64_t moe_panel_rows(int32_t format);
+/// Bytes of one panel with rows of `columns` values (whole blocks).
+int64_t moe_panel_bytes(int32_t format, int64_t columns);
+
+/// A borrowed [rows, columns] weight matrix, y = W x, still packed.
 ///
 /// Formats with `scaled` take one scale a group of `group` columns: scale index of (r, c) is
 /// (r / group_rows) * scale_stride + c / group, or, when `flat`, (r * columns + c) / group.
 /// The scale is widened to f32 and multiplied by `global_scale` (one rounding) before it meets the code.
 typedef struct moe_matrix {
   int32_t format;
+  moe_layout layout;
   int64_t rows, columns, row_bytes;
   const void *data;
   moe_scale_type scale_type;
@@ -112,7 +126,8 @@ typedef struct moe_format_kernels {
   ///
   /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, or at least `columns` for one segment): in
   /// each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
-  /// does not depend on m, on the row range or on the other rows. `rows` NULL means the identity; m is at most MOE_GEMM_ROWS.
+  /// does not depend on m, on the row range, on the other rows or on the layout. `rows` NULL means the identity; m is at most
+  /// MOE_GEMM_ROWS; row_begin is a multiple of 16 where the matrix lies in panels.
   /// `scratch` holds `moe_gemm_scratch()` floats, aligned to 64 bytes.
   void (*gemm)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride, const int32_t *rows, int64_t m,
                int64_t segment, float *y, int64_t y_stride, float *scratch);
@@ -124,9 +139,12 @@ typedef struct moe_format_kernels {
                     int64_t segment, float *y, int64_t y_stride, float *scratch);
   /// Products of `gemm_int8` that are summed in 16 bits before they are widened, in pairs; 1 when every pair is widened.
   int32_t int8_run;
+  /// Writes the panels of rows [row_begin, row_end) of a matrix of MOE_ROWS without scale planes; row_begin is a multiple of the panel's
+  /// rows, `panels` the place of the panel of row_begin. The same bytes on every ISA. NULL for formats without panels.
+  void (*pack)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch);
 } moe_format_kernels;
 
-/// Floats of scratch that `gemm` and `gemm_int8` need.
+/// Floats of scratch that `gemm`, `gemm_int8` and `pack` need, aligned to 64 bytes.
 int64_t moe_gemm_scratch(void);
 
 /// Every kernel of one ISA. Rows of the table are constants; two can be used side by side.

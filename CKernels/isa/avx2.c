@@ -26,11 +26,6 @@ BODY __m256i nibbles_of(const uint8_t *p) {
 
 BODY void unpack_nibbles(const uint8_t *p, uint8_t *codes) { _mm256_storeu_si256((__m256i *)codes, nibbles_of(p)); }
 
-BODY void unpack_levels(const uint8_t *p, const int8_t *levels, uint8_t *codes) {
-  __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels));
-  _mm256_storeu_si256((__m256i *)codes, _mm256_shuffle_epi8(table, nibbles_of(p)));
-}
-
 BODY void unpack_nibbles_and_bits(const uint8_t *p, uint32_t fifth, uint8_t *codes) {
   const __m256i byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
   const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
@@ -82,6 +77,17 @@ BODY void store_turned(const vec v[8], float *out, int64_t out_stride) {
 BODY bytes load_bytes(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 BODY void hide(bytes *v) { __asm__("" : "+x"(*v)); }
 
+/// Bits of every byte moved down by `shift` (up where negative), and masked.
+BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
+  bytes moved = shift < 0 ? _mm256_slli_epi16(v, -shift) : _mm256_srli_epi16(v, shift);
+  return _mm256_and_si256(moved, _mm256_set1_epi8((char)mask));
+}
+BODY bytes or_bytes(bytes a, bytes b) { return _mm256_or_si256(a, b); }
+BODY bytes subtract_bytes(bytes v, int8_t zero) { return _mm256_sub_epi8(v, _mm256_set1_epi8(zero)); }
+BODY bytes lookup(const int8_t levels[16], bytes codes) {
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels)), codes);
+}
+
 BODY bytes splat_quad(const int8_t *p) {
   int32_t quad;
   memcpy(&quad, p, 4);
@@ -101,6 +107,24 @@ BODY words add_words(words a, words b) { return _mm256_add_epi16(a, b); }
 BODY ints sum_pairs(words a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 BODY ints add_ints(ints a, ints b) { return _mm256_add_epi32(a, b); }
 BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
+
+/// Column `c` of a quad.
+BODY ints column_of(bytes quad, int c, bool is_signed) {
+  return is_signed ? _mm256_srai_epi32(_mm256_slli_epi32(quad, 24 - 8 * c), 24)
+                   : _mm256_and_si256(_mm256_srli_epi32(quad, 8 * c), _mm256_set1_epi32(255));
+}
+BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
+BODY ints subtract_ints(ints a, ints b) { return _mm256_sub_epi32(a, b); }
+
+BODY vec load_unsigned_vec(const uint8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+BODY vec load_signed_vec(const uint8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+
+/// 2^(e - 128) of eight exponents: see half_of_e8m0.
+BODY vec load_half_exponents(const uint8_t *p) {
+  __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);
+  __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
+  return _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, _mm256_cmpgt_epi32(e, one)));
+}
 
 #include "../kernels.h"
 

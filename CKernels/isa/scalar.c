@@ -53,6 +53,26 @@ BODY bytes load_bytes(const uint8_t *p) {
 
 BODY void hide(bytes *v) { __asm__("" : "+m"(*v)); }
 
+BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
+  for (int i = 0; i < 32; i++) v.at[i] = (uint8_t)((shift < 0 ? v.at[i] << -shift : v.at[i] >> shift) & mask);
+  return v;
+}
+
+BODY bytes or_bytes(bytes a, bytes b) {
+  for (int i = 0; i < 32; i++) a.at[i] |= b.at[i];
+  return a;
+}
+
+BODY bytes subtract_bytes(bytes v, int8_t zero) {
+  for (int i = 0; i < 32; i++) v.at[i] = (uint8_t)(v.at[i] - zero);
+  return v;
+}
+
+BODY bytes lookup(const int8_t levels[16], bytes codes) {
+  for (int i = 0; i < 32; i++) codes.at[i] = (uint8_t)levels[codes.at[i]];
+  return codes;
+}
+
 BODY bytes splat_quad(const int8_t *p) {
   bytes v;
   for (int i = 0; i < 32; i += 4) memcpy(v.at + i, p, 4);
@@ -96,6 +116,41 @@ BODY ints add_ints(ints a, ints b) {
 BODY vec floats_of(ints a) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = (float)a.at[i];
+  return v;
+}
+
+BODY ints column_of(bytes quad, int c, bool is_signed) {
+  ints v;
+  for (int r = 0; r < 8; r++) v.at[r] = is_signed ? (int8_t)quad.at[4 * r + c] : quad.at[4 * r + c];
+  return v;
+}
+
+BODY ints splat_int(int32_t x) {
+  ints v;
+  for (int i = 0; i < 8; i++) v.at[i] = x;
+  return v;
+}
+
+BODY ints subtract_ints(ints a, ints b) {
+  for (int i = 0; i < 8; i++) a.at[i] -= b.at[i];
+  return a;
+}
+
+BODY vec load_unsigned_vec(const uint8_t *p) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = p[i];
+  return v;
+}
+
+BODY vec load_signed_vec(const uint8_t *p) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = (int8_t)p[i];
+  return v;
+}
+
+BODY vec load_half_exponents(const uint8_t *p) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = half_of_e8m0(p[i]);
   return v;
 }
 

@@ -30,43 +30,51 @@ public struct MoELayer: Sendable {
 
   /// Layer `layer` of a checkpoint.
   ///
-  /// - Parameter nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
+  /// - Parameters:
+  ///   - layout: how the weights lie in memory on the CPU: in panels, or as the checkpoint has them. Results are the same.
+  ///   - nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
   public init(
     _ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    nonFinite: RouterConfiguration.NonFinite = .propagate
+    layout: WeightLayout = .panels, nonFinite: RouterConfiguration.NonFinite = .propagate
   ) throws(MoEError) {
     let model = try MoEModel(checkpoint)
     try self.init(
-      model, block: try model.block(layer: layer), on: machine, device: device, activations: activations, nonFinite: nonFinite)
+      model, block: try model.block(layer: layer), on: machine, device: device, activations: activations, layout: layout, nonFinite: nonFinite)
   }
 
   /// One block of a model.
   ///
-  /// - Parameter nonFinite: what happens to a token with NaN or +inf among its router logits.
+  /// - Parameters:
+  ///   - layout: how the weights lie in memory on the CPU.
+  ///   - nonFinite: what happens to a token with NaN or +inf among its router logits.
   /// - Throws: `MoEError` naming the key or tensor at fault.
   public init(
     _ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    nonFinite: RouterConfiguration.NonFinite = .propagate
+    layout: WeightLayout = .panels, nonFinite: RouterConfiguration.NonFinite = .propagate
   ) throws(MoEError) {
     var configuration = try model.configuration(of: block), weights = try model.weights(of: block, kernels: machine.kernels)
     configuration.router.nonFinite = nonFinite
     weights.router = weights.router.treating(nonFinite: nonFinite)
-    try self.init(configuration: configuration, weights: weights, on: machine, device: device, activations: activations)
+    try self.init(configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout)
   }
 
   /// A layer from parts; the policy for non-finite logits is the router's.
   ///
   /// - Throws: `MoEError.shape` when the weights are not those of the configuration, `.machine` when the device is not built in.
-  public init(configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float)
-    throws(MoEError)
-  {
+  public init(
+    configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
+    layout: WeightLayout = .panels
+  ) throws(MoEError) {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     self.configuration = configuration
-    self.weights = weights
     switch device {
-    case .cpu: backend = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
+    case .cpu:
+      let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
+      backend = cpu
+      self.weights = layout == .panels ? weights.inPanels(by: cpu) : weights
     case .blas:
+      self.weights = weights
       guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
         throw .machine("the package was built without the trait OpenBLAS")
       }

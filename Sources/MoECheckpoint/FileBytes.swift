@@ -1,5 +1,7 @@
 // The bytes of one regular file, mapped or copied, alive as long as the object.
 
+internal import MoETensors
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -12,6 +14,7 @@
 package final class FileBytes: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
+  private let isMapped: Bool
 
   /// Opens and maps or reads `path`.
   ///
@@ -50,6 +53,7 @@ package final class FileBytes: @unchecked Sendable {
       }
     }
     self.path = path
+    isMapped = mode == .mapped
     bytes = UnsafeRawBufferPointer(start: address, count: size.value)
   }
 
@@ -83,6 +87,15 @@ package final class FileBytes: @unchecked Sendable {
     case S_IFSOCK: "socket"
     default: "special file"
     }
+  }
+}
+
+extension FileBytes: FilePages {
+  package func giveBack(_ part: UnsafeRawBufferPointer) {
+    guard isMapped, let start = part.baseAddress else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE))), first = (Int(bitPattern: start) + page - 1) / page * page
+    let count = (Int(bitPattern: start) + part.count) / page * page - first
+    if count > 0 { madvise(UnsafeMutableRawPointer(bitPattern: first), count, MADV_DONTNEED) }
   }
 }
 

@@ -79,7 +79,7 @@ public struct ExpertActivation: Sendable, Hashable {
 /// Experts of equal shape that tokens are dispatched to.
 public struct ExpertBank: Sendable {
   /// The experts; the index is the expert's id.
-  public let experts: [Expert]
+  public private(set) var experts: [Expert]
   /// Width of the rows the experts read and write.
   public let hidden: Int
   /// Width between the two products.
@@ -119,6 +119,17 @@ public struct ExpertBank: Sendable {
     self.weightOnInput = weightOnInput
     self.outputScale = outputScale
     reordersColumns = experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil || $0.down.inputOrder != nil }
+  }
+
+  /// The bank with other matrices of the same shapes; `replace` sees gate, up and down of one expert after the other.
+  package func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> ExpertBank {
+    var bank = self
+    for index in experts.indices {
+      bank.experts[index].gate = experts[index].gate.map(replace)
+      bank.experts[index].up = replace(experts[index].up)
+      bank.experts[index].down = replace(experts[index].down)
+    }
+    return bank
   }
 
   /// Number of experts.

@@ -3,17 +3,27 @@
 package import CMoEKernels
 public import MoETensors
 
+/// How the rows of a weight matrix lie in memory.
+public enum WeightLayout: String, Sendable, CaseIterable {
+  /// Row after row, as checkpoints have them: borrowed from a mapped file, nothing is copied.
+  case rows
+  /// Neighbouring rows side by side, a copy that the CPU kernels read fastest; formats without panels stay in rows.
+  case panels
+}
+
 /// A [rows, columns] weight matrix, y = W x, in a weight format; its values are never expanded in memory.
 ///
 /// The bytes are borrowed from the checkpoint where its layout already is row after row, and repacked copies elsewhere.
 public struct PackedMatrix: @unchecked Sendable {
-  /// How the codes lie in memory.
+  /// Format of the values.
   public let format: WeightFormat
+  /// How the rows lie in memory.
+  public let layout: WeightLayout
   /// Output width.
   public let rows: Int
   /// Input width.
   public let columns: Int
-  /// Bytes from one row to the next.
+  /// Bytes of one row, from one to the next where the layout is `rows`.
   public let rowBytes: Int
   /// Scales (and zero points) of formats that keep them beside the codes.
   public let scales: ScalePlane?
@@ -28,6 +38,7 @@ public struct PackedMatrix: @unchecked Sendable {
   ) throws(FormatError) {
     self.rowBytes = try format.bytes(values: columns)
     self.format = format
+    layout = .rows
     self.rows = rows
     self.columns = columns
     self.data = data
@@ -36,15 +47,52 @@ public struct PackedMatrix: @unchecked Sendable {
     self.inputOrder = inputOrder
   }
 
+  /// The same matrix in panels at `data`, packed from `source`.
+  package init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, owner: AnyObject) {
+    format = source.format
+    layout = .panels
+    rows = source.rows
+    columns = source.columns
+    rowBytes = source.rowBytes
+    scales = nil
+    inputOrder = source.inputOrder
+    self.data = data
+    self.owner = owner
+  }
+
   /// Bytes that the matrix keeps in memory: codes, scales, zero points and input order.
   public var residentBytes: Int {
-    rows * rowBytes + (scales?.residentBytes ?? 0) + (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size
+    layout == .panels ? panelBytes + orderBytes : publishedBytes + orderBytes
+  }
+
+  /// Bytes of the values in the published format: codes, scales and zero points.
+  public var publishedBytes: Int { rows * rowBytes + (scales?.residentBytes ?? 0) }
+
+  private var orderBytes: Int { (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size }
+
+  /// Rows of one panel, 0 where the format has none.
+  package var panelRows: Int { Int(moe_panel_rows(format.index)) }
+
+  /// Bytes of all panels.
+  package var panelBytes: Int {
+    panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * Int(moe_panel_bytes(format.index, Int64(columns)))
+  }
+
+  /// True when the matrix can be packed into panels and the rows that fill the last one cost little.
+  package var takesPanels: Bool {
+    layout == .rows && scales == nil && panelRows > 0 && columns > 0 && panelBytes - rows * rowBytes <= rows * rowBytes / 8
+  }
+
+  /// Lets the system take back the pages of rows that were read, where they can be read again from a file.
+  package func giveBack(rows range: Range<Int>) {
+    (owner as? any FilePages)?.giveBack(UnsafeRawBufferPointer(start: data + range.lowerBound * rowBytes, count: range.count * rowBytes))
   }
 
   /// The matrix as the kernels take it; valid while `self` lives.
   package var borrowed: moe_matrix {
     var matrix = moe_matrix()
     matrix.format = format.index
+    matrix.layout = layout == .panels ? MOE_PANELS : MOE_ROWS
     matrix.rows = Int64(rows)
     matrix.columns = Int64(columns)
     matrix.row_bytes = Int64(rowBytes)

@@ -1,0 +1,76 @@
+// Packing: published rows into panels, at load or for one run of columns.
+#pragma once
+
+/// Distance from a run to the one that is read after it: the next of its row, or the first of the row one panel below.
+BODY int64_t next_run(const moe_matrix *w, int64_t panel, int64_t column, int64_t count, int64_t bytes) {
+  return column + count < w->columns ? bytes : panel * w->row_bytes + bytes - w->row_bytes;
+}
+
+/// Asks for the bytes that will be read next.
+BODY void prefetch_run(const uint8_t *p, int64_t bytes) {
+  for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b);
+}
+
+/// Stores the eight quads of 32 columns at their bits: see formats/panels.h.
+BODY void store_quads(code_format f, const uint8_t *restrict quads, uint8_t *restrict out) {
+  if (f.bits == 8) {
+    memcpy(out, quads, 256);
+    return;
+  }
+  for (int q = 0; q < 8; q += 2)
+    for (int i = 0; i < 32; i++) out[16 * q + i] = (uint8_t)((quads[32 * q + i] & 15) | quads[32 * q + 32 + i] << 4);
+  if (f.bits == 5)
+    for (int i = 0; i < 32; i++) {
+      int bits = 0;
+      for (int q = 0; q < 8; q++) bits |= (quads[32 * q + i] >> 4) << q;
+      out[128 + i] = (uint8_t)bits;
+    }
+  if (f.bits == 6)
+    for (int half = 0; half < 2; half++)
+      for (int i = 0; i < 32; i++) {
+        int bits = 0;
+        for (int q = 0; q < 4; q++) bits |= (quads[128 * half + 32 * q + i] >> 4) << 2 * q;
+        out[128 + 32 * half + i] = (uint8_t)bits;
+      }
+}
+
+/// Columns [column, column + count), whole blocks, of `rows` rows from `first` on (the others zero) as one piece of a panel.
+BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, uint8_t *out, uint8_t *flat) {
+  int64_t ahead = next_run(w, CODE_ROWS, column, count, count / f.values * f.bytes), size = unit_bytes(f, f.values);
+  const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f.values * f.bytes;
+  for (int64_t r = 0; r < rows; r++) prefetch_run(data + r * w->row_bytes + ahead, count / f.values * f.bytes);
+  for (; count > 0; count -= f.values, data += f.bytes, out += size) {
+    if (rows < CODE_ROWS) memset(out, 0, (size_t)line_bytes(f)), memset(flat, 0, (size_t)(CODE_ROWS * f.values));
+    for (int r = 0; r < rows; r++) f.codes(data + r * w->row_bytes, flat + r * f.values, out, r);
+    for (int64_t c = 0; c < f.values; c += 32) {
+      uint8_t quads[32 * CODE_ROWS];
+      transpose_quads(flat + c, f.values, quads);
+      store_quads(f, quads, out + line_bytes(f) + c / 32 * code_bytes(f));
+    }
+  }
+}
+
+BODY void pack_codes(code_format f, const moe_matrix *w, int64_t row_begin, int64_t row_end, uint8_t *panels, float *scratch) {
+  for (int64_t r = row_begin; r < row_end; r += CODE_ROWS, panels += unit_bytes(f, w->columns))
+    pack_run(f, w, r, row_end - r < CODE_ROWS ? row_end - r : CODE_ROWS, 0, w->columns, panels, (uint8_t *)scratch);
+}
+
+/// Sixteen rows of elements side by side; 8 columns of all rows at a time stay in a line of each.
+BODY void pack_elements(int format, const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels) {
+  int64_t k = w->columns;
+  for (int64_t r = row_begin; r < row_end; r += PLAIN_ROWS) {
+    int64_t rows = row_end - r < PLAIN_ROWS ? row_end - r : PLAIN_ROWS;
+    const uint8_t *data = (const uint8_t *)w->data + r * w->row_bytes;
+    if (format == INDEX_f32) {
+      uint32_t *out = (uint32_t *)panels + (r - row_begin) * k;
+      for (int64_t c = 0; c < k; c += 8)
+        for (int64_t i = 0; i < PLAIN_ROWS; i++)
+          for (int64_t j = c; j < k && j < c + 8; j++) out[j * PLAIN_ROWS + i] = i < rows ? load_u32(data + i * w->row_bytes + 4 * j) : 0;
+    } else {
+      uint16_t *out = (uint16_t *)panels + (r - row_begin) * k;
+      for (int64_t c = 0; c < k; c += 16)
+        for (int64_t i = 0; i < PLAIN_ROWS; i++)
+          for (int64_t j = c; j < k && j < c + 16; j++) out[j * PLAIN_ROWS + i] = i < rows ? load_u16(data + i * w->row_bytes + 2 * j) : 0;
+    }
+  }
+}
