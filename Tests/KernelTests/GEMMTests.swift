@@ -63,10 +63,12 @@ import Testing
                   integers["\(format) \(index) \(segment)"] = known
                 }
                 for cell in Self.cells(index) {
-                  cells += 1
-                  guard let fault = problem.fault(of: cell, &random) else { continue }
-                  outOfBound += 1
-                  if outOfBound <= 20 { Issue.record("\(name), \(cell): \(fault)") }
+                  for layout in problem.layouts {
+                    cells += 1
+                    guard let fault = problem.fault(of: cell, in: layout, &random) else { continue }
+                    outOfBound += 1
+                    if outOfBound <= 20 { Issue.record("\(name) in \(layout), \(cell): \(fault)") }
+                  }
                 }
               }
             }
@@ -93,6 +95,7 @@ import Testing
 private struct Problem {
   let table: KernelTable
   let matrix: RandomMatrix
+  let panels: Panels?
   let segment: Int
   /// Rows of x lie `stride` apart, NaN between and after them.
   let x: [Float]
@@ -107,6 +110,7 @@ private struct Problem {
 
   init(_ table: KernelTable, _ matrix: RandomMatrix, segment: Int, isInt8: Bool, seed: UInt64) {
     (self.table, self.matrix, self.segment) = (table, matrix, segment)
+    panels = matrix.panels(by: table)
     let columns = matrix.columns
     var random = SeededRandom(seed: seed)
     stride = columns + 3
@@ -140,8 +144,12 @@ private struct Problem {
     }
   }
 
+  /// How the weights can lie.
+  enum Layout { case rows, panels }
+  var layouts: [Layout] { panels == nil ? [.rows] : [.rows, .panels] }
+
   /// y [m, rows] and whether everything around it, and the scratch's end, was left alone.
-  private func run(rows: Range<Int>, tokens: [Int32], isGathered: Bool) -> (y: [Float], isUntouched: Bool) {
+  private func run(rows: Range<Int>, tokens: [Int32], isGathered: Bool, layout: Layout = .rows) -> (y: [Float], isUntouched: Bool) {
     let m = tokens.count, width = rows.count, yStride = width + 2, margin = 5
     var out = [Float](repeating: Self.guardValue, count: m * yStride + 2 * margin)
     for i in 0..<m { for r in 0..<width { out[margin + i * yStride + r] = .nan } }
@@ -149,7 +157,7 @@ private struct Problem {
     let scratch = buffer.bytes.bindMemory(to: Float.self)
     scratch.initialize(repeating: .nan)
     scratch[scratchCount...].update(repeating: Self.guardValue)
-    var weights = matrix.matrix
+    var weights = layout == .rows ? matrix.matrix : panels!.matrix
     let kernels = table.row.pointee.formats[Int(matrix.format.index)], list = isGathered ? tokens : nil
     let first = Int64(rows.lowerBound), last = Int64(rows.upperBound)
     out.withUnsafeMutableBufferPointer { out in
@@ -171,10 +179,11 @@ private struct Problem {
   }
 
   /// Nil when all results of the cell have the bits of those computed alone.
-  func fault(of cell: GEMMTests.Cell, _ random: inout SeededRandom) -> String? {
-    let first = Int.random(in: 0...matrix.rows - cell.rowCount, using: &random), range = first..<first + cell.rowCount
+  func fault(of cell: GEMMTests.Cell, in layout: Layout, _ random: inout SeededRandom) -> String? {
+    let start = Int.random(in: 0...matrix.rows - cell.rowCount, using: &random), first = layout == .rows ? start : start / 16 * 16
+    let range = first..<first + cell.rowCount
     let tokens = (0..<cell.m).map { cell.isGathered ? Int32.random(in: 0..<Int32(GEMMTests.tokens), using: &random) : Int32($0) }
-    let (y, isUntouched) = run(rows: range, tokens: tokens, isGathered: cell.isGathered)
+    let (y, isUntouched) = run(rows: range, tokens: tokens, isGathered: cell.isGathered, layout: layout)
     guard isUntouched else { return "wrote outside its rows" }
     for (i, token) in tokens.enumerated() {
       for (r, row) in range.enumerated() where y[i * cell.rowCount + r].bitPattern != singles[Int(token) * matrix.rows + row].bitPattern {

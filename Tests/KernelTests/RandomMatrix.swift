@@ -98,6 +98,19 @@ final class RandomMatrix {
     zeros.deallocate()
   }
 
+  /// The same matrix in panels, packed by a table in two calls; nil for formats and arrangements without panels.
+  func panels(by table: KernelTable) -> Panels? {
+    let width = Int(moe_panel_rows(format.index))
+    guard width > 0, matrix.scale_type == MOE_SCALE_NONE else { return nil }
+    let panels = Panels(bytes: (rows + width - 1) / width * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
+    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
+    defer { scratch.deallocate() }
+    let pack = table.row.pointee.formats[Int(format.index)].pack!, half = min(rows, width)
+    pack(&matrix, 0, Int64(half), panels.data.baseAddress, scratch)
+    if half < rows { pack(&matrix, Int64(half), Int64(rows), panels.data.baseAddress! + Int(moe_panel_bytes(format.index, Int64(columns))), scratch) }
+    return panels
+  }
+
   /// Encoded random values, or random blocks of moderate value where the package cannot write the format.
   private static func codes(_ format: WeightFormat, _ count: Int, _ random: inout SeededRandom) throws -> [UInt8] {
     if format.isEncodable {
@@ -122,4 +135,21 @@ final class RandomMatrix {
     default: return [UInt8.random(in: 120...130, using: &random)]
     }
   }
+}
+
+/// A matrix in panels, in memory of exactly their size.
+final class Panels {
+  let data: UnsafeMutableRawBufferPointer
+  private(set) var matrix: moe_matrix
+
+  init(bytes: Int, of source: moe_matrix) {
+    data = .allocate(byteCount: bytes, alignment: 64)
+    data.initializeMemory(as: UInt8.self, repeating: 0xAA)
+    matrix = source
+    matrix.layout = MOE_PANELS
+    matrix.row_bytes = 0
+    matrix.data = UnsafeRawPointer(data.baseAddress!)
+  }
+
+  deinit { data.deallocate() }
 }

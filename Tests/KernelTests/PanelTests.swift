@@ -1,0 +1,53 @@
+// Panels: the same bytes from every table, the same values as the published rows.
+
+import CMoEKernels
+import MoEReference
+import MoETensors
+import Testing
+
+@Suite struct PanelTests {
+  private static let rowCounts = [1, 7, 8, 9, 15, 16, 17, 33]
+
+  @Test(arguments: WeightFormat.all.filter { moe_panel_rows($0.index) > 0 })
+  func valuesAndBytesAgree(_ format: WeightFormat) throws {
+    var random = SeededRandom(seed: 0x9A7E1 + UInt64(format.index))
+    for (index, rows) in Self.rowCounts.enumerated() {
+      let columns = format.blockValues == 1 ? [1, 7, 8, 15, 16, 17, 100, 256][index] : format.blockValues * (1 + index % 3)
+      let matrix = try RandomMatrix(format, rows: rows, columns: columns, nil, &random)
+      var first: [UInt8]?
+      for table in KernelTable.runnable {
+        let panels = try #require(matrix.panels(by: table)), bytes = Array(panels.data)
+        #expect(bytes == first ?? bytes, "\(table) \(format) [\(rows), \(columns)] packs other bytes")
+        first = bytes
+        var values = [Float](repeating: .nan, count: rows * columns), borrowed = panels.matrix
+        for row in 0..<rows {
+          values.withUnsafeMutableBufferPointer { moe_matrix_decode(&borrowed, Int64(row), 0, Int64(columns), $0.baseAddress! + row * columns) }
+        }
+        #expect(values.map(\.bitPattern) == matrix.values.map(\.bitPattern), "\(table) \(format) [\(rows), \(columns)] decodes to other values")
+      }
+    }
+  }
+
+  /// Every code and every kind of scale: blocks of random bits, NaN and infinite scales among them.
+  @Test(arguments: WeightFormat.all.filter { moe_panel_rows($0.index) == 8 })
+  func randomBlocksDecodeAlike(_ format: WeightFormat) throws {
+    var random = SeededRandom(seed: 0xB17 + UInt64(format.index))
+    let rows = 8 * 40, columns = format.blockValues, rowBytes = format.blockBytes
+    let blocks = (0..<rows * rowBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
+    var matrix = moe_matrix()
+    (matrix.format, matrix.rows, matrix.columns, matrix.row_bytes, matrix.global_scale) = (format.index, Int64(rows), Int64(columns), Int64(rowBytes), 1)
+    let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
+    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
+    defer { scratch.deallocate() }
+    blocks.withUnsafeBytes { blocks in
+      matrix.data = blocks.baseAddress
+      KernelTable.best.row.pointee.formats[Int(format.index)].pack(&matrix, 0, Int64(rows), panels.data.baseAddress, scratch)
+      var packed = panels.matrix, expected = [Float](repeating: 0, count: columns), found = expected
+      for row in 0..<rows {
+        moe_matrix_decode(&matrix, Int64(row), 0, Int64(columns), &expected)
+        moe_matrix_decode(&packed, Int64(row), 0, Int64(columns), &found)
+        #expect(zip(expected, found).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }, "\(format) row \(row): \(expected) and \(found)")
+      }
+    }
+  }
+}
