@@ -82,7 +82,8 @@
   X(q6_k, 256, 210, 6, 16, LINES_STEPS, NULL, 32, true, 4)                  \
   X(iq4_nl, 32, 18, 4, 32, LINES_HALF, iq4_levels, 0, true, 1)              \
   X(iq4_xs, 256, 136, 4, 32, LINES_STEPS, iq4_levels, 0, true, 1)           \
-  X(mxfp4, 32, 17, 4, 32, LINES_E8M0, raised_e2m1_levels, 12, false, 4)
+  X(mxfp4, 32, 17, 4, 32, LINES_E8M0, raised_e2m1_levels, 12, false, 4)     \
+  X(e2m1, 32, 16, 4, 32, LINES_E8M0_PLANE, raised_e2m1_levels, 12, false, 4)
 
 // Formats of plain elements, which lie in panels of sixteen rows, column after column.
 #define MOE_PLAIN_FORMATS(X) X(f32) X(f16) X(bf16)

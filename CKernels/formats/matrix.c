@@ -27,6 +27,14 @@ static bool is_plain(int32_t format) {
 
 int64_t moe_panel_rows(int32_t format) { return code_format_of(format) ? CODE_ROWS : is_plain(format) ? PLAIN_ROWS : 0; }
 
+bool moe_takes_panels(const moe_matrix *w) {
+  const code_format *codes = code_format_of(w->format);
+  if (w->layout != MOE_ROWS || moe_panel_rows(w->format) == 0) return false;
+  if (!codes || codes->lines != LINES_E8M0_PLANE) return w->scale_type == MOE_SCALE_NONE && w->global_scale == 1;
+  return w->scale_type == MOE_SCALE_E8M0 && !w->flat && !w->zeros && w->group == 32 && w->group_rows == 1 && w->global_scale == 1 &&
+         w->columns % 32 == 0;
+}
+
 int64_t moe_panel_bytes(int32_t format, int64_t columns) {
   const code_format *codes = code_format_of(format);
   return codes ? unit_bytes(*codes, columns) : is_plain(format) ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;

@@ -7,21 +7,22 @@
 //   LINES_HALF_MINIMUM  f16 scale, f16 minimum
 //   LINES_AFFINE        f16 d, f16 dmin, then for each group u8 s, u8 m: scale d * s, minimum -(dmin * m)
 //   LINES_STEPS         f16 d, then for each group an int8 s: scale d * s
-//   LINES_E8M0          an exponent: scale is half of it
+//   LINES_E8M0          an exponent: scale is half of it, finite for every exponent
+//   LINES_E8M0_PLANE    likewise, from the plane beside the codes; exponent 255 is NaN
 // Its codes follow, 32 columns after 32 columns. Columns 4 q ... 4 q + 3 of the eight rows are quad q, 32 bytes: code c of row r is byte
 // 4 r + c % 4 of quad c / 4. The eight quads of 32 columns are stored by bits:
 //   first 4 bits   4 x 32 bytes, quad q in the low (q even) or high nibble of bytes 32 * (q / 2) ...
 //   a fifth bit    32 bytes more, bit q of each byte
 //   a fifth, sixth 2 x 32 bytes more, bits 2 * (q % 4) ... of bytes 32 * (q / 4) ...
 //   8 bits         8 x 32 bytes instead
-// Rows beyond the matrix are zero bytes.
+// Rows beyond the matrix are zero bytes. E2M1's negative zero reads as zero.
 #pragma once
 #include "CMoEKernels.h"
 #include "list.h"
 
 enum { PLAIN_ROWS = 16 };
 
-typedef enum scale_lines { LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_STEPS, LINES_E8M0 } scale_lines;
+typedef enum scale_lines { LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_STEPS, LINES_E8M0, LINES_E8M0_PLANE } scale_lines;
 
 /// A row of MOE_CODE_FORMATS.
 typedef struct code_format {
@@ -41,7 +42,8 @@ FORMAT int64_t line_bytes(code_format f) {
     case LINES_HALF_MINIMUM: return 2 * HALF_LINE;
     case LINES_AFFINE: return 2 * HALF_LINE + f.values / f.group * 2 * CODE_ROWS;
     case LINES_STEPS: return HALF_LINE + f.values / f.group * CODE_ROWS;
-    case LINES_E8M0: return CODE_ROWS;
+    case LINES_E8M0:
+    case LINES_E8M0_PLANE: return CODE_ROWS;
   }
 }
 
@@ -72,6 +74,7 @@ FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float
     case LINES_AFFINE: *scale = load_f16(half) * (float)pair[0], *minimum = -(load_f16(half + HALF_LINE) * (float)pair[CODE_ROWS]); break;
     case LINES_STEPS: *scale = load_f16(half) * (float)(int8_t)*steps; break;
     case LINES_E8M0: *scale = half_of_e8m0(unit[r]); break;
+    case LINES_E8M0_PLANE: *scale = unit[r] == 255 ? (float)NAN : half_of_e8m0(unit[r]); break;
   }
 }
 

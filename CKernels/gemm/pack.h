@@ -39,9 +39,11 @@ BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t ro
   int64_t ahead = next_run(w, CODE_ROWS, column, count, count / f.values * f.bytes), size = unit_bytes(f, f.values);
   const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f.values * f.bytes;
   for (int64_t r = 0; r < rows; r++) prefetch_run(data + r * w->row_bytes + ahead, count / f.values * f.bytes);
-  for (; count > 0; count -= f.values, data += f.bytes, out += size) {
+  for (; count > 0; count -= f.values, column += f.values, data += f.bytes, out += size) {
     if (rows < CODE_ROWS) memset(out, 0, (size_t)line_bytes(f)), memset(flat, 0, (size_t)(CODE_ROWS * f.values));
     for (int r = 0; r < rows; r++) f.codes(data + r * w->row_bytes, flat + r * f.values, out, r);
+    if (f.lines == LINES_E8M0_PLANE)
+      for (int r = 0; r < rows; r++) out[r] = ((const uint8_t *)w->scales)[(first + r) * w->scale_stride + column / 32];
     for (int64_t c = 0; c < f.values; c += 32) {
       uint8_t quads[32 * CODE_ROWS];
       transpose_quads(flat + c, f.values, quads);

@@ -26,6 +26,7 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t g, vec *scale,
       *minimum = multiply(multiply(splat(-1), load_half_vec(unit + HALF_LINE)), load_unsigned_vec(pairs + CODE_ROWS));
       break;
     case LINES_STEPS: *scale = multiply(load_half_vec(unit), load_signed_vec(steps)); break;
-    case LINES_E8M0: *scale = load_half_exponents(unit); break;
+    case LINES_E8M0: *scale = load_half_exponents(unit, false); break;
+    case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, true); break;
   }
 }

@@ -48,7 +48,7 @@ typedef enum moe_scale_type { MOE_SCALE_NONE = 0, MOE_SCALE_F32, MOE_SCALE_F16, 
 typedef enum moe_layout {
   /// As published, row after row: row r starts at data + r * row_bytes.
   MOE_ROWS = 0,
-  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` is not read, scale planes are not taken.
+  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` and scale planes are not read.
   MOE_PANELS
 } moe_layout;
 
@@ -75,6 +75,9 @@ typedef struct moe_matrix {
   int64_t group, group_rows, scale_stride;
   float global_scale;
 } moe_matrix;
+
+/// True when `pack` and `gemm_int8` take a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
+bool moe_takes_panels(const moe_matrix *w);
 
 /// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes).
 void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t count, float *out);
@@ -134,12 +137,13 @@ typedef struct moe_format_kernels {
   /// Name of `gemm_int8`, e.g. "gemm_int8_q4_0_avx2", or NULL.
   const char *int8_name;
   /// As `gemm`, on int8 activations: products of codes are summed exactly for each group of equal scale, the groups in order, each with
-  /// one fused multiply-add for the scale and one for the minimum. The same bits on every ISA. NULL for formats without it.
+  /// one fused multiply-add for the scale and one for the minimum. The same bits on every ISA. Takes MOE_PANELS and what
+  /// `moe_takes_panels`. NULL for formats without it.
   void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x, const int32_t *rows, int64_t m,
                     int64_t segment, float *y, int64_t y_stride, float *scratch);
   /// Products of `gemm_int8` that are summed in 16 bits before they are widened, in pairs; 1 when every pair is widened.
   int32_t int8_run;
-  /// Writes the panels of rows [row_begin, row_end) of a matrix of MOE_ROWS without scale planes; row_begin is a multiple of the panel's
+  /// Writes the panels of rows [row_begin, row_end) of a matrix that `moe_takes_panels`; row_begin is a multiple of the panel's
   /// rows, `panels` the place of the panel of row_begin. The same bytes on every ISA. NULL for formats without panels.
   void (*pack)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch);
 } moe_format_kernels;

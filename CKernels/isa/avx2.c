@@ -119,11 +119,12 @@ BODY ints subtract_ints(ints a, ints b) { return _mm256_sub_epi32(a, b); }
 BODY vec load_unsigned_vec(const uint8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
 BODY vec load_signed_vec(const uint8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
 
-/// 2^(e - 128) of eight exponents: see half_of_e8m0.
-BODY vec load_half_exponents(const uint8_t *p) {
+/// 2^(e - 128) of eight exponents (see half_of_e8m0), or NaN for 255.
+BODY vec load_half_exponents(const uint8_t *p, bool ends_in_nan) {
   __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);
   __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
-  return _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, _mm256_cmpgt_epi32(e, one)));
+  vec v = _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, _mm256_cmpgt_epi32(e, one)));
+  return ends_in_nan ? _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_cmpeq_epi32(e, _mm256_set1_epi32(255)))) : v;
 }
 
 #include "../kernels.h"

@@ -148,9 +148,9 @@ BODY vec load_signed_vec(const uint8_t *p) {
   return v;
 }
 
-BODY vec load_half_exponents(const uint8_t *p) {
+BODY vec load_half_exponents(const uint8_t *p, bool ends_in_nan) {
   vec v;
-  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = half_of_e8m0(p[i]);
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = ends_in_nan && p[i] == 255 ? (float)NAN : half_of_e8m0(p[i]);
   return v;
 }
 

@@ -68,6 +68,12 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Bytes of the values in the published format: codes, scales and zero points.
   public var publishedBytes: Int { rows * rowBytes + (scales?.residentBytes ?? 0) }
 
+  /// True when kernels on int8 activations can read the matrix, if its format has one.
+  package var suitsInt8: Bool {
+    var matrix = borrowed
+    return inputOrder == nil && (layout == .panels || moe_takes_panels(&matrix))
+  }
+
   private var orderBytes: Int { (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size }
 
   /// Rows of one panel, 0 where the format has none.
@@ -78,9 +84,10 @@ public struct PackedMatrix: @unchecked Sendable {
     panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * Int(moe_panel_bytes(format.index, Int64(columns)))
   }
 
-  /// True when the matrix can be packed into panels and the rows that fill the last one cost little.
+  /// True when the matrix can be packed into panels.
   package var takesPanels: Bool {
-    layout == .rows && scales == nil && panelRows > 0 && columns > 0 && panelBytes - rows * rowBytes <= rows * rowBytes / 8
+    var matrix = borrowed
+    return columns > 0 && moe_takes_panels(&matrix)
   }
 
   /// Lets the system take back the pages of rows that were read, where they can be read again from a file.

@@ -6,14 +6,15 @@ internal import MoEPlacement
 internal import MoETensors
 
 extension CPUBackend {
-  /// The matrices in panels, one after the other in memory; those that take no panels as they are.
+  /// The matrices in panels, one after the other in memory; those that take none, or would grow much, as they are.
   ///
   /// Pages of a mapped file are given back as they are consumed, so that the two copies never stand in memory together.
   package func inPanels(_ matrices: [PackedMatrix]) -> [PackedMatrix] {
+    let filling = matrices.reduce(0) { $0 + ($1.takesPanels ? $1.filling : 0) }
     var places: [Int?] = [], end = 0
     var pieces: [(matrix: Int, rows: Range<Int>)] = []
     for (index, matrix) in matrices.enumerated() {
-      guard matrix.takesPanels else {
+      guard matrix.takesPanels, matrix.filling <= matrix.publishedBytes / 8 || filling <= smallFilling else {
         places.append(nil)
         continue
       }
@@ -36,5 +37,12 @@ extension CPUBackend {
   }
 }
 
+extension PackedMatrix {
+  /// Bytes by which panels are larger: rows that fill the last one.
+  fileprivate var filling: Int { panelBytes - publishedBytes }
+}
+
+/// Beyond this much filling in all, matrices of few rows stay as they are.
+private let smallFilling = 1 << 20
 /// Published bytes that one task packs.
 private let pieceBytes = 512 << 10

@@ -70,7 +70,7 @@ final class StageScratch: Sendable {
 extension CPUBackend {
   /// True when products with this matrix are computed on int8 activations.
   func takesInt8(_ matrix: PackedMatrix) -> Bool {
-    precision == .int8 && matrix.inputOrder == nil && kernels.row.pointee.formats[Int(matrix.format.index)].gemm_int8 != nil
+    precision == .int8 && matrix.suitsInt8 && kernels.row.pointee.formats[Int(matrix.format.index)].gemm_int8 != nil
   }
 
   /// out[i][r] = rows of `panel` times rows of `tile`, sums in segments of `segment` columns, plus `bias`.

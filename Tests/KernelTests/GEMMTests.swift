@@ -52,7 +52,7 @@ import Testing
             let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Self.isFull ? segments : [segments[index % 3]] {
-              for isInt8 in [false, true] where !isInt8 || (table.int8GEMMName(format) != nil && columns % 32 == 0 && matrix.matrix.scale_type == MOE_SCALE_NONE) {
+              for isInt8 in [false, true] where !isInt8 || (table.int8GEMMName(format) != nil && matrix.takesPanels) {
                 let problem = Problem(table, matrix, segment: segment, isInt8: isInt8, seed: random.next())
                 let name = "\(table) \(format) \(isInt8 ? "int8" : arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
                 if let fault = problem.faultOfSingles { Issue.record("\(name): \(fault)") }

@@ -98,10 +98,12 @@ final class RandomMatrix {
     zeros.deallocate()
   }
 
+  var takesPanels: Bool { moe_takes_panels(&matrix) }
+
   /// The same matrix in panels, packed by a table in two calls; nil for formats and arrangements without panels.
   func panels(by table: KernelTable) -> Panels? {
     let width = Int(moe_panel_rows(format.index))
-    guard width > 0, matrix.scale_type == MOE_SCALE_NONE else { return nil }
+    guard moe_takes_panels(&matrix) else { return nil }
     let panels = Panels(bytes: (rows + width - 1) / width * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
     let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
     defer { scratch.deallocate() }

@@ -31,6 +31,20 @@ import Testing
   }
 
   @Test(arguments: LayerFixture.all)
+  func theLayoutOfWeightsDoesNotMatter(_ fixture: LayerFixture) throws {
+    let (states, sequences) = try fixture.input()
+    for activations in ActivationPrecision.allCases {
+      let panels = try fixture.layer(activations: activations), rows = try fixture.layer(activations: activations, layout: .rows)
+      #expect(try panels.bits(states, sequences: sequences) == rows.bits(states, sequences: sequences), "\(activations)")
+    }
+  }
+
+  @Test func mostCasesHavePanels() throws {
+    let inPanels = try LayerFixture.all.filter { try $0.layer().weights.experts.experts[0].up.layout == .panels }
+    #expect(inPanels.count > LayerFixture.all.count / 2, "\(inPanels.count) of \(LayerFixture.all.count)")
+  }
+
+  @Test(arguments: LayerFixture.all)
   func theBatchDoesNotMatter(_ fixture: LayerFixture) throws {
     let states = try fixture.input().states
     for layer in try layers(fixture) where layer.isPerToken {

@@ -59,11 +59,12 @@ struct LayerFixture: Sendable, CustomTestStringConvertible {
   }
 
   func layer(
-    on machine: Machine = machine, device: MoELayer.Device = .cpu, activations: ActivationPrecision = .float, _ edits: TensorEdits = .init(),
+    on machine: Machine = machine, device: MoELayer.Device = .cpu, activations: ActivationPrecision = .float,
+    layout: WeightLayout = .panels, _ edits: TensorEdits = .init(),
     _ edit: (inout [String: JSON]) -> Void = { _ in }
   ) throws -> MoELayer {
     let model = try model(edits, edit)
-    return try MoELayer(model, block: model.block(prefix: prefix()), on: machine, device: device, activations: activations)
+    return try MoELayer(model, block: model.block(prefix: prefix()), on: machine, device: device, activations: activations, layout: layout)
   }
 
   /// The reference's input, and the tokens of each of its sequences.
