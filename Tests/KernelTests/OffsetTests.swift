@@ -64,4 +64,37 @@ private final class SparseMap {
     int8(&matrix, Int64(last), Int64(rows), &quantized, &list, 1, Int64(columns), &y, 4, scratch)
     for row in 0..<3 { #expect(abs(Double(y[row]) - expected) < 0.5, "\(table) \(name) int8 row \(row): \(y[row]), expected \(expected)") }
   }
+
+  /// The last panel of a matrix of more than 2^32 bytes.
+  @Test(arguments: KernelTable.runnable, ["q8_0", "q4_k", "bf16"])
+  func panelsBeyond32Bits(_ table: KernelTable, _ name: String) throws {
+    let format = try #require(WeightFormat(named: name)), columns = 4096
+    let rowBytes = try format.bytes(values: columns), width = Int(moe_panel_rows(format.index)), size = Int(moe_panel_bytes(format.index, Int64(columns)))
+    let rows = ((1 << 32) / rowBytes + 100) / 16 * 16, last = rows - 16
+    let weights = try SparseMap(rows / width * size)
+    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 - 0.5 }
+    let encoded = try format.encode(values), published = Array(repeating: encoded, count: 16).flatMap(\.self)
+    var matrix = moe_matrix()
+    (matrix.format, matrix.rows, matrix.columns, matrix.row_bytes) = (format.index, 16, Int64(columns), Int64(rowBytes))
+    matrix.global_scale = 1
+    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch())), kernels = table.row.pointee.formats[Int(format.index)]
+    defer { scratch.deallocate() }
+    published.withUnsafeBytes { published in
+      matrix.data = published.baseAddress
+      kernels.pack(&matrix, 0, 16, weights.base + last / width * size, scratch)
+    }
+    (matrix.layout, matrix.rows, matrix.data) = (MOE_PANELS, Int64(rows), UnsafeRawPointer(weights.base))
+    let decoded = try encoded.withUnsafeBytes { try format.decode($0, count: columns) }
+    var widened = [Float](repeating: .nan, count: columns), y = [Float](repeating: .nan, count: 16)
+    moe_matrix_decode(&matrix, Int64(rows - 1), 0, Int64(columns), &widened)
+    #expect(widened == decoded)
+    let x = (0..<columns).map { Float(($0 * 53) % 89) / 89 - 0.5 }
+    let expected = zip(decoded, x).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+    kernels.gemm(&matrix, Int64(last), Int64(rows), x, Int64(columns), nil, 1, Int64(columns), &y, 16, scratch)
+    #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-4 }, "\(table) \(name): \(y), expected \(expected)")
+    guard let int8 = kernels.gemm_int8 else { return }
+    y = [Float](repeating: .nan, count: 16)
+    Int8Rows(x, columns: columns, by: table).withRows { int8(&matrix, Int64(last), Int64(rows), &$0, nil, 1, Int64(columns), &y, 16, scratch) }
+    #expect(y.allSatisfy { abs(Double($0) - expected) < 0.5 }, "\(table) \(name) int8: \(y), expected \(expected)")
+  }
 }
