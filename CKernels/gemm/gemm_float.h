@@ -122,6 +122,12 @@ BODY void multiply_tokens(int format, const uint8_t *panel, int64_t count, const
   }
 }
 
+/// Tokens of the next tile, the rest cut evenly: 7 as 4 and 3, not as 6 and 1.
+BODY int64_t next_tile(int64_t tokens) {
+  int64_t tiles = (tokens + TOKENS - 1) / TOKENS;
+  return (tokens + tiles - 1) / tiles;
+}
+
 BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
   float *flat = scratch, *panel = flat + PANEL * RUN, *sums = panel + PANEL * RUN, *totals = sums + PANEL * MOE_GEMM_ROWS;
@@ -144,8 +150,8 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
         } else {
           widen_panel(w, decode, format, r, count, c, columns, flat, panel);
         }
-        for (int64_t i = 0; i < m; i += TOKENS) {
-          int64_t tokens = m - i < TOKENS ? m - i : TOKENS;
+        for (int64_t i = 0, tokens; i < m; i += tokens) {
+          tokens = next_tile(m - i);
           const float *tile[TOKENS];
           for (int64_t t = 0; t < tokens; t++) tile[t] = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride + c;
           if (plain && !widens)

@@ -16,14 +16,13 @@ typedef struct int8_tile {
 ///
 /// The integer sums of a group are exact; groups follow in order, each with one fused multiply-add for the scale and, where codes
 /// are unsigned, one for zero and minimum.
-BODY void multiply_codes(code_format f, const uint8_t *unit, int64_t columns, int8_tile x, int tokens, bool streams, float *sums) {
+BODY void multiply_codes(code_format f, const uint8_t *unit, int64_t columns, int8_tile x, int tokens, float *sums) {
   vec total[INT8_TOKENS];
   for (int t = 0; t < tokens; t++) total[t] = load_vec(sums + t * CODE_ROWS);
   for (int64_t begin = 0; begin < columns; begin += f.values, unit += unit_bytes(f, f.values)) {
     const uint8_t *codes = unit + line_bytes(f);
     for (int64_t c = begin; c < begin + f.values; c += 32, codes += code_bytes(f)) {
-      if (streams)
-        for (int64_t b = 0; b < unit_bytes(f, f.values) / (f.values / 32); b += 64) __builtin_prefetch(codes + INT8_AHEAD + b);
+      for (int64_t b = 0; b < unit_bytes(f, f.values) / (f.values / 32); b += 64) __builtin_prefetch(codes + INT8_AHEAD + b);
       for (int g = 0; g < 32 / f.group; g++) {
         ints group[INT8_TOKENS];
         words run[INT8_TOKENS];
@@ -51,13 +50,13 @@ BODY void multiply_codes(code_format f, const uint8_t *unit, int64_t columns, in
   for (int t = 0; t < tokens; t++) store_vec(sums + t * CODE_ROWS, total[t]);
 }
 
-/// `multiply_codes` with the number of tokens known at compile time; the first tile brings the panel into cache for the others.
-BODY void multiply_tile(code_format f, const uint8_t *units, int64_t columns, int8_tile x, int64_t tokens, bool streams, float *sums) {
+/// `multiply_codes` with the number of tokens known at compile time.
+BODY void multiply_tile(code_format f, const uint8_t *units, int64_t columns, int8_tile x, int64_t tokens, float *sums) {
   switch (tokens) {
-    case 1: multiply_codes(f, units, columns, x, 1, true, sums); break;
-    case 2: multiply_codes(f, units, columns, x, 2, true, sums); break;
-    case 3: multiply_codes(f, units, columns, x, 3, true, sums); break;
-    default: multiply_codes(f, units, columns, x, 4, true, sums);
+    case 1: multiply_codes(f, units, columns, x, 1, sums); break;
+    case 2: multiply_codes(f, units, columns, x, 2, sums); break;
+    case 3: multiply_codes(f, units, columns, x, 3, sums); break;
+    default: multiply_codes(f, units, columns, x, 4, sums);
   }
 }
 
@@ -84,7 +83,7 @@ BODY void gemm_int8(code_format f, const moe_matrix *w, int64_t row_begin, int64
             int64_t at = (rows ? (int64_t)rows[i + t] : i + t) * x->stride + c;
             tile.codes[t] = x->codes + at, tile.scales[t] = x->scales + at / 32, tile.sums[t] = x->sums + at / 32;
           }
-          multiply_tile(f, units, columns, tile, tokens, i == 0, sums + i * CODE_ROWS);
+          multiply_tile(f, units, columns, tile, tokens, sums + i * CODE_ROWS);
         }
       }
       for (int64_t j = 0; j < m * CODE_ROWS; j++) totals[j] = begin ? totals[j] + sums[j] : sums[j];
