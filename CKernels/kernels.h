@@ -1,12 +1,15 @@
 // Every kernel body, compiled inside one ISA file, and that ISA's table at the end.
 //
-// The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of eight rows side by side:
-//   vec    8 floats: load_vec, store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add,
-//          load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_half_exponents, store_turned (8 x 8)
-//   bytes  8 x 4 codes: load_bytes, splat_quad, transpose_quads, take_bits, or_bytes, subtract_bytes, lookup, hide
-//   words  8 x 2 sums of 16 bits: pair_products, signed_pair_products, add_words
-//   ints   8 sums of 32 bits: sum_pairs, column_of, splat_int, add_ints, subtract_ints, floats_of
-// and PEAK_CHAINS where the number in gemm/peak.h does not suit its registers.
+// The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of VEC_ROWS (8 or 16) rows side by side. What reads
+// panels of eight rows takes the distance to the next panel, which 16 rows need:
+//   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_half_exponents (2^(e - 128), see
+//          half_of_e8m0, or NaN for 255), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
+//   bytes  a quad of codes a row: load_bytes, splat_quad, take_bits (of every byte moved down by a shift, up where negative, and masked),
+//          or_bytes, subtract_bytes, lookup, hide
+//   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
+//   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
+//   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
+// and PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"

@@ -4,13 +4,21 @@
 // panel that stays in the first cache; panels of plain elements are read as they lie where few tokens come.
 #pragma once
 
-enum { PANEL = PLAIN_ROWS, RUN = 256, TOKENS = 6, FLOAT_AHEAD = 2048 };
+#ifndef FLOAT_TOKENS
+#define FLOAT_TOKENS 6
+#endif
+enum { PANEL = PLAIN_ROWS, RUN = 256, FLOAT_AHEAD = 2048, FLOAT_VECS = PANEL / VEC_ROWS };
 
 typedef void (*decoder)(const void *, int64_t, float, float, float *);
 
 /// Eight neighbouring values of a row of plain elements.
+BODY eight load_eight_elements(int format, const uint8_t *p) {
+  return format == INDEX_f16 ? load_half_eight(p) : format == INDEX_bf16 ? load_bfloat_eight(p) : load_eight((const float *)p);
+}
+
+/// A vector of neighbouring plain elements.
 BODY vec load_elements(int format, const uint8_t *p) {
-  return format == INDEX_f16 ? load_half_vec(p) : format == INDEX_bf16 ? load_bfloat_vec(p) : load_vec((const float *)p);
+  return format == INDEX_f16 ? load_half_vec(p, 16) : format == INDEX_bf16 ? load_bfloat_vec(p) : load_vec((const float *)p);
 }
 
 /// Columns [column, column + count) of 16 rows (missing ones zero), widened and turned: panel[c * 16 + r].
@@ -24,11 +32,11 @@ BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t f
   if (plain && rows == PANEL && padded == count) {
     for (int64_t r = 0; r < PANEL; r += 8)
       for (int64_t c = 0; c < count; c += 8) {
-        vec v[8];
+        eight v[8];
         const uint8_t *p = data + r * w->row_bytes + c * width;
         if (c * width % 64 == 0)
           for (int i = 0; i < 8; i++) __builtin_prefetch(p + i * w->row_bytes + ahead);
-        for (int i = 0; i < 8; i++) v[i] = load_elements(format, p + i * w->row_bytes);
+        for (int i = 0; i < 8; i++) v[i] = load_eight_elements(format, p + i * w->row_bytes);
         store_turned(v, panel + c * PANEL + r, PANEL);
       }
     return;
@@ -48,83 +56,79 @@ BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t f
   }
   for (int64_t r = 0; r < PANEL; r += 8)
     for (int64_t c = 0; c < padded; c += 8) {
-      vec v[8];
-      for (int i = 0; i < 8; i++) v[i] = load_vec(flat + (r + i) * RUN + c);
+      eight v[8];
+      for (int i = 0; i < 8; i++) v[i] = load_eight(flat + (r + i) * RUN + c);
       store_turned(v, panel + c * PANEL + r, PANEL);
     }
 }
 
 /// Likewise from panels of codes.
 BODY void widen_codes(code_format f, const moe_matrix *w, int64_t first, int64_t column, int64_t count, float *panel) {
-  for (int64_t half = 0; half < PANEL; half += CODE_ROWS) {
-    float *out = panel + half;
-    if (first + half >= w->rows) {
-      for (int64_t c = 0; c < count; c++) store_vec(out + c * PANEL, splat(0));
-      continue;
-    }
-    const uint8_t *unit = (const uint8_t *)w->data + (first + half) / CODE_ROWS * unit_bytes(f, w->columns) + unit_bytes(f, column);
+  int64_t size = unit_bytes(f, w->columns);
+  for (int64_t r = 0; r < PANEL && first + r < w->rows; r += VEC_ROWS) {
+    const uint8_t *unit = (const uint8_t *)w->data + (first + r) / CODE_ROWS * size + unit_bytes(f, column);
+    int64_t next = first + r + CODE_ROWS < w->rows ? size : 0;
     for (int64_t begin = 0; begin < count; begin += f.values, unit += unit_bytes(f, f.values)) {
       const uint8_t *codes = unit + line_bytes(f);
       for (int64_t c = begin; c < begin + f.values; c += 32, codes += code_bytes(f))
         for (int g = 0; g < 32 / f.group; g++) {
           vec scale, minimum;
-          load_scales(f, unit, (c - begin) / f.group + g, &scale, &minimum);
+          load_scales(f, unit, next, (c - begin) / f.group + g, &scale, &minimum);
           for (int q = g * (f.group / 4); q < (g + 1) * (f.group / 4); q++) {
-            bytes quad = load_quad(f, codes, q);
+            bytes quad = load_quad(f, codes, next, q);
             for (int j = 0; j < 4; j++) {
               ints level = column_of(quad, j, f.is_signed);
               if (!f.is_signed && f.zero) level = subtract_ints(level, splat_int(f.zero));
               vec v = multiply(floats_of(level), scale);
-              store_vec(out + (c + 4 * q + j) * PANEL, has_minimum(f) ? add_vec(v, minimum) : v);
+              store_vec(panel + (c + 4 * q + j) * PANEL + r, has_minimum(f) ? add_vec(v, minimum) : v);
             }
           }
         }
     }
   }
+  for (int64_t r = (w->rows - first + VEC_ROWS - 1) / VEC_ROWS * VEC_ROWS; r < PANEL; r += VEC_ROWS)
+    for (int64_t c = 0; c < count; c++) store_vec(panel + c * PANEL + r, splat(0));
 }
 
 /// Likewise from a panel of plain elements.
 BODY void widen_elements(int format, const uint8_t *elements, int64_t count, float *panel) {
   int64_t width = moe_format_at(format)->block_bytes;
-  for (int64_t j = 0; j < count * PANEL; j += 8) store_vec(panel + j, load_elements(format, elements + j * width));
+  for (int64_t j = 0; j < count * PANEL; j += VEC_ROWS) store_vec(panel + j, load_elements(format, elements + j * width));
 }
 
 /// One run of columns for `tokens` tokens: sums[t * 16 + r] += panel[c * 16 + r] * x[t][c], the panel's elements as in `format`.
 BODY void multiply_run(int format, const uint8_t *panel, int64_t count, const float *const *x, int tokens, float *sums, bool first) {
   int64_t width = format == INDEX_f32 ? 4 : 2;
-  vec low[TOKENS], high[TOKENS];
-  for (int t = 0; t < tokens; t++) low[t] = high[t] = splat(0);
+  vec sum[FLOAT_TOKENS][FLOAT_VECS];
+  for (int t = 0; t < tokens; t++)
+    for (int i = 0; i < FLOAT_VECS; i++) sum[t][i] = splat(0);
   for (int64_t c = 0; c < count; c++, panel += PANEL * width) {
+    vec weights[FLOAT_VECS];
     __builtin_prefetch(panel + FLOAT_AHEAD);
-    vec a = load_elements(format, panel), b = load_elements(format, panel + 8 * width);
+    for (int i = 0; i < FLOAT_VECS; i++) weights[i] = load_elements(format, panel + i * VEC_ROWS * width);
     for (int t = 0; t < tokens; t++) {
       vec v = splat(x[t][c]);
-      low[t] = multiply_add(a, v, low[t]);
-      high[t] = multiply_add(b, v, high[t]);
+      for (int i = 0; i < FLOAT_VECS; i++) sum[t][i] = multiply_add(weights[i], v, sum[t][i]);
     }
   }
-  for (int t = 0; t < tokens; t++) {
-    float *out = sums + t * PANEL;
-    store_vec(out, first ? low[t] : add_vec(load_vec(out), low[t]));
-    store_vec(out + 8, first ? high[t] : add_vec(load_vec(out + 8), high[t]));
-  }
+  for (int t = 0; t < tokens; t++)
+    for (int i = 0; i < FLOAT_VECS; i++) {
+      float *out = sums + t * PANEL + i * VEC_ROWS;
+      store_vec(out, first ? sum[t][i] : add_vec(load_vec(out), sum[t][i]));
+    }
 }
 
 /// `multiply_run` with the number of tokens known at compile time.
 BODY void multiply_tokens(int format, const uint8_t *panel, int64_t count, const float *const *x, int64_t tokens, float *sums, bool first) {
-  switch (tokens) {
-    case 1: multiply_run(format, panel, count, x, 1, sums, first); break;
-    case 2: multiply_run(format, panel, count, x, 2, sums, first); break;
-    case 3: multiply_run(format, panel, count, x, 3, sums, first); break;
-    case 4: multiply_run(format, panel, count, x, 4, sums, first); break;
-    case 5: multiply_run(format, panel, count, x, 5, sums, first); break;
-    default: multiply_run(format, panel, count, x, 6, sums, first);
-  }
+#define CASE(n) \
+  case n: if (n <= FLOAT_TOKENS) multiply_run(format, panel, count, x, n, sums, first); break;
+  switch (tokens) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) }
+#undef CASE
 }
 
 /// Tokens of the next tile, the rest cut evenly: 7 as 4 and 3, not as 6 and 1.
 BODY int64_t next_tile(int64_t tokens) {
-  int64_t tiles = (tokens + TOKENS - 1) / TOKENS;
+  int64_t tiles = (tokens + FLOAT_TOKENS - 1) / FLOAT_TOKENS;
   return (tokens + tiles - 1) / tiles;
 }
 
@@ -142,7 +146,7 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
       for (int64_t c = begin; c < end; c += RUN) {
         int64_t columns = end - c < RUN ? end - c : RUN;
         const uint8_t *elements = (const uint8_t *)w->data + (r * k + c * PANEL) * width;
-        bool widens = !as_they_lie || (format != INDEX_f32 && m > 2 * TOKENS);
+        bool widens = !as_they_lie || (format != INDEX_f32 && m > 2 * FLOAT_TOKENS);
         if (as_they_lie) {
           if (widens) widen_elements(format, elements, columns, panel);
         } else if (codes.values && w->layout == MOE_PANELS) {
@@ -152,7 +156,7 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
         }
         for (int64_t i = 0, tokens; i < m; i += tokens) {
           tokens = next_tile(m - i);
-          const float *tile[TOKENS];
+          const float *tile[FLOAT_TOKENS];
           for (int64_t t = 0; t < tokens; t++) tile[t] = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride + c;
           if (plain && !widens)
             multiply_tokens(format, elements, columns, tile, tokens, sums + i * PANEL, c == begin);

@@ -1,6 +1,6 @@
 // The arithmetic peaks of an ISA: independent chains of products and sums that never leave the registers.
 //
-// PEAK_CHAINS sums of eight lanes have to fit the registers beside three constants and cover the latency of a multiply-add; an
+// PEAK_CHAINS sums of VEC_ROWS lanes have to fit the registers beside three constants and cover the latency of a multiply-add; an
 // ISA file whose registers hold another number defines it.
 #pragma once
 #ifndef PEAK_CHAINS
@@ -14,10 +14,10 @@ static float peak_multiply_add(int64_t steps, int64_t *operations) {
   for (int64_t i = 0; i < steps; i++)
     for (int q = 0; q < PEAK_CHAINS; q++) x[q] = multiply_add(x[q], half, one);
   for (int q = 1; q < PEAK_CHAINS; q++) x[0] = add_vec(x[0], x[q]);
-  *operations = 2 * 8 * PEAK_CHAINS * steps;
-  float lanes[8];
+  *operations = 2 * VEC_ROWS * PEAK_CHAINS * steps;
+  float lanes[VEC_ROWS];
   store_vec(lanes, x[0]);
-  return lanes[0] + lanes[7];
+  return lanes[0] + lanes[VEC_ROWS - 1];
 }
 
 /// Pairs of products summed in 16 bits. The codes pass `hide` before each product: it might be another value for all the compiler knows.
@@ -25,14 +25,15 @@ static float peak_int8(int64_t steps, int64_t *operations) {
   int8_t quad[4] = {1, 1, 1, 1};
   bytes x = splat_quad(quad), codes = x;
   words sums[PEAK_CHAINS];
-  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = pair_products(codes, x);
+  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = dot(no_words(), codes, x);
   for (int64_t i = 0; i < steps; i++)
-    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_words(sums[q], pair_products(codes, x));
-  for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_words(sums[0], sums[q]);
-  *operations = 2 * 32 * PEAK_CHAINS * steps;
-  float lanes[8];
-  store_vec(lanes, floats_of(sum_pairs(sums[0])));
-  return lanes[0] + lanes[7];
+    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = dot(sums[q], codes, x);
+  ints total = sum_words(sums[0]);
+  for (int q = 1; q < PEAK_CHAINS; q++) total = add_ints(total, sum_words(sums[q]));
+  *operations = 2 * 4 * VEC_ROWS * PEAK_CHAINS * steps;
+  float lanes[VEC_ROWS];
+  store_vec(lanes, floats_of(total));
+  return lanes[0] + lanes[VEC_ROWS - 1];
 }
 
 /// Pairs of products, each widened and summed in 32 bits.
@@ -40,12 +41,12 @@ static float peak_int8_wide(int64_t steps, int64_t *operations) {
   int8_t quad[4] = {1, 1, 1, 1};
   bytes x = splat_quad(quad), codes = x;
   ints sums[PEAK_CHAINS];
-  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = sum_pairs(pair_products(codes, x));
+  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = sum_words(dot(no_words(), codes, x));
   for (int64_t i = 0; i < steps; i++)
-    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_ints(sums[q], sum_pairs(pair_products(codes, x)));
+    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_ints(sums[q], sum_words(dot(no_words(), codes, x)));
   for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_ints(sums[0], sums[q]);
-  *operations = 2 * 32 * PEAK_CHAINS * steps;
-  float lanes[8];
+  *operations = 2 * 4 * VEC_ROWS * PEAK_CHAINS * steps;
+  float lanes[VEC_ROWS];
   store_vec(lanes, floats_of(sums[0]));
-  return lanes[0] + lanes[7];
+  return lanes[0] + lanes[VEC_ROWS - 1];
 }

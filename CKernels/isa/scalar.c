@@ -17,8 +17,11 @@ typedef struct { uint8_t at[32]; } bytes;
 typedef struct { int16_t at[16]; } words;
 typedef struct { int32_t at[8]; } ints;
 
+typedef vec eight;
+enum { VEC_ROWS = 8 };
+
 BODY vec load_vec(const float *p) { return (vec){{((const four *)p)[0], ((const four *)p)[1]}}; }
-BODY vec load_half_vec(const uint8_t *p) {
+BODY vec load_half_vec(const uint8_t *p, int64_t panel) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = load_f16(p + 2 * i);
   return v;
@@ -28,6 +31,9 @@ BODY vec load_bfloat_vec(const uint8_t *p) {
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = load_bf16(p + 2 * i);
   return v;
 }
+BODY eight load_eight(const float *p) { return load_vec(p); }
+BODY eight load_half_eight(const uint8_t *p) { return load_half_vec(p, 0); }
+BODY eight load_bfloat_eight(const uint8_t *p) { return load_bfloat_vec(p); }
 BODY void store_vec(float *p, vec v) { ((four *)p)[0] = v.part[0], ((four *)p)[1] = v.part[1]; }
 BODY vec splat(float x) { return (vec){{{x, x, x, x}, {x, x, x, x}}}; }
 BODY vec add_vec(vec a, vec b) { return (vec){{a.part[0] + b.part[0], a.part[1] + b.part[1]}}; }
@@ -40,12 +46,12 @@ BODY vec fused_multiply_add(vec a, vec b, vec c) {
   return c;
 }
 
-BODY void store_turned(const vec v[8], float *out, int64_t out_stride) {
+BODY void store_turned(const eight v[8], float *out, int64_t out_stride) {
   for (int c = 0; c < 8; c++)
     for (int r = 0; r < 8; r++) out[c * out_stride + r] = v[r].part[c / 4][c % 4];
 }
 
-BODY bytes load_bytes(const uint8_t *p) {
+BODY bytes load_bytes(const uint8_t *p, int64_t panel) {
   bytes v;
   memcpy(&v, p, 32);
   return v;
@@ -84,25 +90,21 @@ BODY void transpose_quads(const uint8_t *rows, int64_t stride, uint8_t *out) {
     for (int r = 0; r < 8; r++) memcpy(out + 32 * q + 4 * r, rows + r * stride + 4 * q, 4);
 }
 
-BODY words pair_products(bytes codes, bytes x) {
-  words sums;
-  for (int i = 0; i < 16; i++) sums.at[i] = (int16_t)(codes.at[2 * i] * (int8_t)x.at[2 * i] + codes.at[2 * i + 1] * (int8_t)x.at[2 * i + 1]);
-  return sums;
-}
+BODY words no_words(void) { return (words){{0}}; }
 
-BODY words signed_pair_products(bytes codes, bytes x) {
-  words sums;
+BODY words dot(words sum, bytes codes, bytes x) {
   for (int i = 0; i < 16; i++)
-    sums.at[i] = (int16_t)((int8_t)codes.at[2 * i] * (int8_t)x.at[2 * i] + (int8_t)codes.at[2 * i + 1] * (int8_t)x.at[2 * i + 1]);
-  return sums;
+    sum.at[i] = (int16_t)(sum.at[i] + codes.at[2 * i] * (int8_t)x.at[2 * i] + codes.at[2 * i + 1] * (int8_t)x.at[2 * i + 1]);
+  return sum;
 }
 
-BODY words add_words(words a, words b) {
-  for (int i = 0; i < 16; i++) a.at[i] = (int16_t)(a.at[i] + b.at[i]);
-  return a;
+BODY words signed_dot(words sum, bytes codes, bytes x) {
+  for (int i = 0; i < 16; i++)
+    sum.at[i] = (int16_t)(sum.at[i] + (int8_t)codes.at[2 * i] * (int8_t)x.at[2 * i] + (int8_t)codes.at[2 * i + 1] * (int8_t)x.at[2 * i + 1]);
+  return sum;
 }
 
-BODY ints sum_pairs(words a) {
+BODY ints sum_words(words a) {
   ints sums;
   for (int i = 0; i < 8; i++) sums.at[i] = a.at[2 * i] + a.at[2 * i + 1];
   return sums;
@@ -136,19 +138,19 @@ BODY ints subtract_ints(ints a, ints b) {
   return a;
 }
 
-BODY vec load_unsigned_vec(const uint8_t *p) {
+BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = p[i];
   return v;
 }
 
-BODY vec load_signed_vec(const uint8_t *p) {
+BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = (int8_t)p[i];
   return v;
 }
 
-BODY vec load_half_exponents(const uint8_t *p, bool ends_in_nan) {
+BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = ends_in_nan && p[i] == 255 ? (float)NAN : half_of_e8m0(p[i]);
   return v;

@@ -3,12 +3,12 @@
 
 extern const moe_kernels moe_kernels_scalar;
 #if defined(__x86_64__)
-extern const moe_kernels moe_kernels_avx2;
+extern const moe_kernels moe_kernels_avx2, moe_kernels_avx512, moe_kernels_avx512vnni;
 #endif
 
 static const moe_kernels *const tables[] = {
 #if defined(__x86_64__)
-    &moe_kernels_avx2,
+    &moe_kernels_avx512vnni, &moe_kernels_avx512, &moe_kernels_avx2,
 #endif
     &moe_kernels_scalar,
 };

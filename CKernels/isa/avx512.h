@@ -1,0 +1,76 @@
+// The vocabulary of the AVX-512 tables: sixteen rows, two panels, in one register. The file that includes it says how products are summed.
+#pragma once
+#include "x86.h"
+
+enum { VEC_ROWS = 16 };
+#define INT8_TOKENS 8
+#define FLOAT_TOKENS 12
+#define PEAK_CHAINS 20
+
+typedef __m512 vec;
+typedef __m512i bytes;
+typedef __m512i words;
+typedef __m512i ints;
+
+/// Eight bytes of each of two panels.
+BODY __m128i load_pair(const uint8_t *p, int64_t panel) {
+  return _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)p), _mm_loadl_epi64((const __m128i *)(p + panel)));
+}
+
+BODY vec load_vec(const float *p) { return _mm512_loadu_ps(p); }
+BODY vec load_half_vec(const uint8_t *p, int64_t panel) {
+  __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + panel));
+  return _mm512_cvtph_ps(_mm256_set_m128i(high, low));
+}
+BODY vec load_bfloat_vec(const uint8_t *p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load_pair(p, panel))); }
+BODY vec load_signed_vec(const uint8_t *p, int64_t panel) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_pair(p, panel))); }
+
+BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
+  __m512i e = _mm512_cvtepu8_epi32(load_pair(p, panel)), one = _mm512_set1_epi32(1);
+  __m512i small = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e), normal = _mm512_slli_epi32(_mm512_sub_epi32(e, one), 23);
+  __m512i v = _mm512_mask_mov_epi32(small, _mm512_cmpgt_epi32_mask(e, one), normal);
+  if (ends_in_nan) v = _mm512_mask_set1_epi32(v, _mm512_cmpeq_epi32_mask(e, _mm512_set1_epi32(255)), 0x7fc00000);
+  return _mm512_castsi512_ps(v);
+}
+
+BODY void store_vec(float *p, vec v) { _mm512_storeu_ps(p, v); }
+BODY vec splat(float x) { return _mm512_set1_ps(x); }
+BODY vec add_vec(vec a, vec b) { return _mm512_add_ps(a, b); }
+BODY vec multiply(vec a, vec b) { return _mm512_mul_ps(a, b); }
+BODY vec multiply_add(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+BODY vec fused_multiply_add(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+
+BODY bytes load_bytes(const uint8_t *p, int64_t panel) {
+  __m256i low = _mm256_loadu_si256((const __m256i *)p), high = _mm256_loadu_si256((const __m256i *)(p + panel));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+BODY void hide(bytes *v) { __asm__("" : "+v"(*v)); }
+BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
+  bytes moved = shift < 0 ? _mm512_slli_epi16(v, (unsigned)-shift) : _mm512_srli_epi16(v, (unsigned)shift);
+  return _mm512_and_si512(moved, _mm512_set1_epi8((char)mask));
+}
+BODY bytes or_bytes(bytes a, bytes b) { return _mm512_or_si512(a, b); }
+BODY bytes subtract_bytes(bytes v, int8_t zero) { return _mm512_sub_epi8(v, _mm512_set1_epi8(zero)); }
+BODY bytes lookup(const int8_t levels[16], bytes codes) {
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels)), codes);
+}
+BODY bytes splat_quad(const int8_t *p) {
+  int32_t quad;
+  memcpy(&quad, p, 4);
+  return _mm512_set1_epi32(quad);
+}
+/// x with the signs of the codes.
+BODY bytes signed_as(bytes x, bytes codes) { return _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), _mm512_setzero_si512(), x); }
+
+BODY words no_words(void) { return _mm512_setzero_si512(); }
+BODY ints add_ints(ints a, ints b) { return _mm512_add_epi32(a, b); }
+BODY ints subtract_ints(ints a, ints b) { return _mm512_sub_epi32(a, b); }
+BODY ints splat_int(int32_t x) { return _mm512_set1_epi32(x); }
+BODY vec floats_of(ints a) { return _mm512_cvtepi32_ps(a); }
+BODY ints column_of(bytes quad, int c, bool is_signed) {
+  return is_signed ? _mm512_srai_epi32(_mm512_slli_epi32(quad, (unsigned)(24 - 8 * c)), 24)
+                   : _mm512_and_si512(_mm512_srli_epi32(quad, (unsigned)(8 * c)), _mm512_set1_epi32(255));
+}
