@@ -11,7 +11,7 @@ struct Compare: ParsableCommand {
 
   @Argument(help: "The report to compare with.") var old: String
   @Argument(help: "The report that is compared.") var new: String
-  @Option(help: "Percent that a row may be slower.") var threshold = 3.0
+  @Option(parsing: .unconditional, help: "Percent that a row may be slower.") var threshold = 3.0
   @Option(help: "Writes the ratios to this file.") var json: String?
 
   func run() throws {

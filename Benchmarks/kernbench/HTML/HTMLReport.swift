@@ -10,11 +10,10 @@ struct HTMLReport {
   private let colors: FormatColors
   private let layers: [String]
 
-  /// - Parameter notes: lines about what was left out.
-  init(_ machine: MachineReport, _ rows: [Row], notes: [String] = []) {
-    self.machine = machine
-    self.rows = rows
-    self.notes = notes
+  init(_ results: Results) {
+    machine = results.machine
+    rows = results.rows
+    notes = results.notes + results.skipped.map(\.line)
     colors = FormatColors(rows)
     var layers: [String] = []
     for row in rows where !layers.contains(row.layer) { layers.append(row.layer) }
