@@ -43,7 +43,7 @@ struct Run: ParsableCommand {
     for layer in layers {
       try Self.measure(layer, tokens: tokens, precisions: precisions, device: device.device, seconds: seconds, into: &results)
     }
-    for cell in results.skipped { print(cell.line) }
+    for cell in results.skipped { print("not run: \(cell.words)") }
     if results.rows.isEmpty { throw Failure("nothing of what was asked for can run") }
     try files.write(results)
     guard results.rows.allSatisfy(\.isInBound) else { throw ExitCode(1) }
@@ -71,7 +71,7 @@ struct Run: ParsableCommand {
           results.skip(SkippedCell(layer: name, format: benchmark.format, activations: precision, tokens: count, reason: reason))
           continue
         }
-        Progress.show("\(name), \(benchmark.format), \(precision.rawValue), \(count) tokens")
+        Progress.show("\(name), \(benchmark.format), \(precision.rawValue), \(count) token\(count == 1 ? "" : "s")")
         let row = try benchmark.row(tokens: count, peaks: results.machine.peaks, seconds: seconds)
         Progress.clear()
         results.append(row)

@@ -57,7 +57,7 @@ struct Suite: ParsableCommand {
         clock.now + Self.expected(tokens, after: last) < end ? nil : "left out for time"
       }
     }
-    for cell in results.skipped { print(cell.line) }
+    for cell in results.skipped { print("not run: \(cell.words)") }
     if results.rows.isEmpty { throw Failure("no row could be measured") }
     try files.write(results)
     print("\(json), \(html): \(results.rows.count) rows")

@@ -11,7 +11,10 @@ struct SkippedCell {
   var tokens: Int?
   let reason: String
 
-  var line: String { "not run: \(layer) \(format) \(activations.rawValue)\(tokens.map { " \($0) tokens" } ?? ""): \(reason)" }
+  /// "olmoe bf16 int8: bf16 has no kernel on int8 activations".
+  var words: String {
+    "\(shortLayerName(layer)) \(format) \(activations.rawValue)\(tokens.map { " \($0) token\($0 == 1 ? "" : "s")" } ?? ""): \(reason)"
+  }
 
   fileprivate var report: JSON {
     .object([
