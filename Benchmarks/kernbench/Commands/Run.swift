@@ -43,8 +43,8 @@ struct Run: ParsableCommand {
     for layer in layers {
       try Self.measure(layer, tokens: tokens, precisions: precisions, device: device.device, seconds: seconds, into: &results)
     }
+    if results.rows.isEmpty, let cell = results.skipped.first { throw Failure("nothing can run: \(cell.words)") }
     for cell in results.skipped { print("not run: \(cell.words)") }
-    if results.rows.isEmpty { throw Failure("nothing of what was asked for can run") }
     try files.write(results)
     guard results.rows.allSatisfy(\.isInBound) else { throw ExitCode(1) }
   }

@@ -7,7 +7,7 @@ enum CommonRounds {
   /// Seconds of every round, from the first thread's start to the last one's end.
   ///
   /// The threads are not those of a pool: a pool may give two tasks to one worker, and the system two workers to one CPU.
-  static func seconds(_ rounds: Int, cpus: [Int], _ work: @escaping @Sendable () -> Void) -> [Double] {
+  static func seconds(_ rounds: Int, cpus: [Int], _ work: @escaping @Sendable (_ round: Int) -> Void) -> [Double] {
     let line = StartingLine(threads: cpus.count), clock = ContinuousClock(), origin = clock.now
     let record = Record()
     let done = DispatchSemaphore(value: 0)
@@ -19,7 +19,7 @@ enum CommonRounds {
         for round in 0..<rounds {
           line.wait(round: round)
           let start = clock.now
-          work()
+          work(round)
           own.append(start - origin...clock.now - origin)
         }
         record.times.withLock { $0.append(own) }

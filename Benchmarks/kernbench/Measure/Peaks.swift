@@ -7,22 +7,21 @@ import MoE
 ///
 /// Taken on as many threads as the machine's pool has, but never on more than can run at once.
 struct Peaks {
-  /// Bytes read a nanosecond from memory in 4 KiB pages: the median of the passes near the fastest.
+  /// Bytes read a nanosecond from memory in 4 KiB pages: the median of the rounds near the fastest.
   let readGBps: Double
   /// Of f32 multiply-adds, 2 operations each: the best of many short rounds.
   let fmaGflops: Double
   /// Of int8 products summed in 16 bits, and in 32 bits; nil when not asked for, or refused.
   let int8Gops: Double?
   let int8WideGops: Double?
-  /// False when passes or rounds did not come near one another.
+  /// False when hardly any rounds came near the fastest.
   let isSteady: Bool
 
   /// - Throws: `Failure` when memory cannot be had.
   init(_ machine: Machine, int8: Bool) throws {
     Progress.show("measuring memory bandwidth")
-    let read = try Self.readBandwidth(machine.isOversubscribed ? WorkerPool(threads: machine.topology.usableThreads) : machine.pool)
+    let cpus = Self.cpus(machine), read = try ReadBandwidth.figure(machine.pool, cpus)
     Progress.show("measuring arithmetic peaks")
-    let cpus = Self.cpus(machine)
     let fma = Self.operations(.float, machine, cpus)
     let narrow = int8 ? Self.int8(.int8, machine, cpus, least: 3 * fma.value) : nil
     let wide = int8 ? Self.int8(.int8Wide, machine, cpus, least: 1.7 * fma.value) : nil
@@ -41,7 +40,7 @@ struct Peaks {
   }
 
   /// A figure, and whether its repetitions agree.
-  private struct Figure {
+  struct Figure {
     let value: Double
     let isSteady: Bool
   }
@@ -51,7 +50,8 @@ struct Peaks {
     let allowed = Set(machine.topology.limits.cpus), cores = machine.topology.cores.map { $0.processingUnits.filter(allowed.contains) }
     let most = cores.map(\.count).max() ?? 0
     let ordered = (0..<most).flatMap { turn in cores.compactMap { $0.count > turn ? $0[turn] : nil } }
-    return Array(ordered.prefix(min(machine.pool.threads, machine.topology.usableThreads)))
+    let others = machine.topology.limits.cpus.filter { !ordered.contains($0) }
+    return Array((ordered + others + [0]).prefix(max(1, min(machine.pool.threads, machine.topology.usableThreads))))
   }
 
   /// Nil for a figure below what AVX2 can do beside its multiply-adds: taken on a busy machine, it would make rows look better than they are.
@@ -72,53 +72,11 @@ struct Peaks {
     let done = Double(kernels.runPeak(arithmetic, steps: steps).operations * cpus.count), round = steps
     var rates: [Double] = []
     while true {
-      rates += CommonRounds.seconds(128, cpus: cpus) { _ = kernels.runPeak(arithmetic, steps: round) }.map { done / $0 / 1e9 }
+      rates += CommonRounds.seconds(128, cpus: cpus) { _ in _ = kernels.runPeak(arithmetic, steps: round) }.map { done / $0 / 1e9 }
       rates.sort(by: >)
       let isSteady = rates[2] >= 0.98 * rates[0]
       if isSteady || clock.now - start > .seconds(1) { return Figure(value: rates[0], isSteady: isSteady) }
     }
-  }
-
-  /// 7 passes and more, until 5 are within a tenth of the fastest: these count.
-  private static func readBandwidth(_ pool: WorkerPool) throws -> Figure {
-    let wanted = min(2 << 30, AvailableMemory.bytes / 4), piece = 1 << 20
-    let size = wanted / piece * piece
-    guard size >= 64 << 20 else { throw Failure("\(binary(AvailableMemory.bytes)) of memory are too few to measure its bandwidth") }
-    guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0), memory != MAP_FAILED else {
-      throw Failure("\(binary(size)) of memory cannot be had")
-    }
-    defer { munmap(memory, size) }
-    #if os(Linux)
-      madvise(memory, size, MADV_NOHUGEPAGE)
-    #endif
-    let words = memory.bindMemory(to: UInt64.self, capacity: size / 8), each = piece / 8, pieces = size / piece
-    pool.run(tasks: pieces) { task, _ in for index in task * each..<(task + 1) * each { words[index] = UInt64(index) } }
-    var rates: [Double] = [], near: [Double] = []
-    var sums = [UInt64](repeating: 0, count: pieces)
-    while rates.count < 7 || near.count < 5 && rates.count < 15 {
-      let seconds = elapsed {
-        sums.withUnsafeMutableBufferPointer { sums in
-          pool.run(tasks: pieces) { [sums] task, _ in sums[task] = sum(UnsafeRawPointer(words + task * each), bytes: piece) }
-        }
-      }
-      let expected = UInt64(size / 8).multipliedReportingOverflow(by: UInt64(size / 8 - 1)).partialValue / 2
-      guard sums.reduce(0, &+) == expected else { throw Failure("the memory test read back other numbers than it wrote") }
-      rates.append(Double(size) / seconds / 1e9)
-      near = rates.filter { $0 >= 0.9 * rates.max()! }
-    }
-    return Figure(value: near.median, isSteady: near.count >= 5)
-  }
-
-  private static func sum(_ bytes: UnsafeRawPointer, bytes count: Int) -> UInt64 {
-    let vectors = bytes.assumingMemoryBound(to: SIMD8<UInt64>.self)
-    var a = SIMD8<UInt64>.zero, b = a, c = a, d = a
-    for index in stride(from: 0, to: count / 64, by: 4) {
-      a &+= vectors[index]
-      b &+= vectors[index + 1]
-      c &+= vectors[index + 2]
-      d &+= vectors[index + 3]
-    }
-    return ((a &+ b) &+ (c &+ d)).wrappedSum()
   }
 }
 
