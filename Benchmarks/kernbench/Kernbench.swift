@@ -22,7 +22,8 @@ struct Kernbench: ParsableCommand {
       guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
       // Not the usage: an error is one line, and its last words say where the rest is.
       let help = fullMessage(for: error).split(separator: "\n").last { $0.contains("--help") }
-      let words = [message(for: error), help.map { $0.trimmingCharacters(in: .whitespaces) }].compactMap { $0 }
+      let hint = help?.trimmingCharacters(in: .whitespaces).replacingOccurrences(of: "kernbench suite --help", with: "kernbench --help")
+      let words = [message(for: error), hint].compactMap { $0 }
       FileHandle.standardError.write(Data("Error: \(words.joined(separator: ". "))\n".utf8))
       Foundation.exit(exitCode(for: error).rawValue)
     }
