@@ -8,14 +8,14 @@ struct Run: ParsableCommand {
 
   @Option(help: "Presets, hidden=..,intermediate=..,experts=..,topK=.., or paths of checkpoints; separated by commas.") var layer: String
   @Option(help: "FORMAT or GATEUP/DOWN, separated by commas; not for checkpoints.") var format: String?
-  @Option(help: "Tokens a call, separated by commas.") var tokens = "1,32"
-  @Option(help: "Layer of the checkpoint; its first MoE layer by default.") var index: Int?
-  @Option(help: "Fewer experts than the presets have.") var experts: Int?
-  @Option(help: "Worker threads; all that the machine allows by default.") var threads: Int?
-  @Option(help: "cpu or blas.") var device = "cpu"
+  @Option(parsing: .unconditional, help: "Tokens a call, separated by commas.") var tokens = "1,32"
+  @Option(parsing: .unconditional, help: "Layer of the checkpoint; its first MoE layer by default.") var index: Int?
+  @Option(parsing: .unconditional, help: "Fewer experts than the presets have.") var experts: Int?
+  @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
+  @Option(help: "cpu, blas or auto.") var device = "cpu"
   @Option(help: "float or int8, or both separated by a comma.") var activations = "float"
   @Option(help: "Kernels of this instruction set instead of the best.") var isa: String?
-  @Option(help: "Seconds of timing a row.") var seconds = 0.5
+  @Option(parsing: .unconditional, help: "Seconds of timing a row.") var seconds = 0.5
   @Option(help: "Seed of weights and hidden states.") var seed: UInt64 = 1
   @Option(help: "Writes the results to this file.") var json: String?
   @Option(help: "Writes the rows to this file.") var csv: String?
@@ -30,40 +30,52 @@ struct Run: ParsableCommand {
       return count
     }
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
-    let device = try Self.device(device), precisions = try activations.list.map(Self.precision)
-    let files = (json: try json.map(ReportFile.init), csv: try csv.map(ReportFile.init), html: try html.map(ReportFile.init))
+    let device = try DeviceChoice(device), precisions = try activations.list.map(Self.precision)
+    let files = try ReportFiles(json: json, csv: csv, html: html)
     let machine = try Self.machine(threads: threads, isa: isa)
-    if precisions.contains(.int8) { try Self.demandInt8(layers, machine, device) }
+    if let obstacle = Self.obstacle(to: precisions, layers, machine, device.device) { throw Failure("\(obstacle); use --activations float") }
 
     let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: precisions.contains(.int8)), seed: seed)
+    var results = Results(report, device: device)
     print(report.line)
+    for note in results.notes { print("note: \(note)") }
     print(Row.header)
-    var rows: [Row] = []
     for layer in layers {
-      try Self.rows(layer, tokens: tokens, precisions: precisions, device: device, report, seconds: seconds) { rows.append($0) }
+      try Self.measure(layer, tokens: tokens, precisions: precisions, device: device.device, seconds: seconds, into: &results)
     }
-    try files.json?.write(report.json(rows))
-    try files.csv?.write(Row.csv(rows))
-    try files.html?.write(HTMLReport(report, rows).text)
-    guard rows.allSatisfy(\.isInBound) else { throw ExitCode(1) }
+    if results.rows.isEmpty, let cell = results.skipped.first { throw Failure("nothing can run: \(cell.words)") }
+    for cell in results.skipped { print("not run: \(cell.words)") }
+    try files.write(results)
+    guard results.rows.allSatisfy(\.isInBound) else { throw ExitCode(1) }
   }
 
-  /// Rows of one layer, each shown and handed over as it is done.
-  static func rows(
-    _ layer: BenchmarkedLayer, tokens: [Int], precisions: [ActivationPrecision], device: MoELayer.Device, _ report: MachineReport,
-    seconds: Double, add: (Row) -> Void
+  /// Rows of one layer, each shown as it is done.
+  ///
+  /// - Parameter reason: why a cell is left out, asked before each with the row before it; nil to measure it.
+  static func measure(
+    _ layer: BenchmarkedLayer, tokens: [Int], precisions: [ActivationPrecision], device: MoELayer.Device, seconds: Double,
+    into results: inout Results, unless reason: (_ tokens: Int, _ last: Row?) -> String? = { _, _ in nil }
   ) throws {
-    let (name, configuration, weights) = try layer.load(report.machine, seed: report.seed)
+    let machine = results.machine.machine, seed = results.machine.seed
+    let (name, configuration, weights) = try layer.load(machine, seed: seed)
     for precision in precisions {
       let benchmark = try LayerBenchmark(
-        name: name, configuration: configuration, weights: weights, machine: report.machine, device: device, activations: precision,
-        seed: report.seed)
+        name: name, configuration: configuration, weights: weights, machine: machine, device: device, activations: precision, seed: seed)
+      if let obstacle = benchmark.obstacle {
+        results.skip(SkippedCell(layer: name, format: benchmark.format, activations: precision, reason: obstacle))
+        continue
+      }
+      var last: Row?
       for count in tokens {
-        Progress.show("\(name), \(benchmark.format), \(precision.rawValue), \(count) tokens")
-        let row = try benchmark.row(tokens: count, peaks: report.peaks, seconds: seconds)
+        if let reason = reason(count, last) {
+          results.skip(SkippedCell(layer: name, format: benchmark.format, activations: precision, tokens: count, reason: reason))
+          continue
+        }
+        Progress.show("\(name), \(benchmark.format), \(precision.rawValue), \(count) token\(count == 1 ? "" : "s")")
+        let row = try benchmark.row(tokens: count, peaks: results.machine.peaks, seconds: seconds)
         Progress.clear()
-        print(row.line)
-        add(row)
+        results.append(row)
+        last = row
       }
     }
   }
@@ -75,24 +87,24 @@ struct Run: ParsableCommand {
     return try Machine.current(threads: threads, kernels: kernels)
   }
 
-  private static func device(_ name: String) throws -> MoELayer.Device {
-    if name == "opencl" || name.hasPrefix("opencl:") { throw Failure("the OpenCL backend is not in this version") }
-    guard let device = MoELayer.Device(rawValue: name) else {
-      throw Failure("unknown device '\(name)'; there are \(MoELayer.Device.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    return device
-  }
-
   private static func precision(_ name: String) throws -> ActivationPrecision {
     guard let precision = ActivationPrecision(rawValue: name) else { throw Failure("unknown activations '\(name)'; there are float, int8") }
     return precision
   }
 
-  private static func demandInt8(_ layers: [BenchmarkedLayer], _ machine: Machine, _ device: MoELayer.Device) throws {
-    guard device == .cpu else { throw Failure("--device \(device.rawValue) has no kernel on int8 activations") }
-    for case .preset(_, let formats) in layers where [formats.gateUp, formats.down].allSatisfy({ machine.kernels.int8GEMMName($0) == nil }) {
-      throw Failure("\(formats) has no kernel on int8 activations; use --activations float")
+  /// Why nothing of this can run, as far as that is known before a layer is loaded.
+  private static func obstacle(
+    to precisions: [ActivationPrecision], _ layers: [BenchmarkedLayer], _ machine: Machine, _ device: MoELayer.Device
+  ) -> String? {
+    guard !precisions.contains(.float) else { return nil }
+    guard device == .cpu else { return "--device \(device.rawValue) has no kernel on int8 activations" }
+    let lacking = layers.compactMap { layer -> FormatPair? in
+      guard case .preset(_, let formats) = layer, [formats.gateUp, formats.down].allSatisfy({ machine.kernels.int8GEMMName($0) == nil }) else { return nil }
+      return formats
     }
+    guard lacking.count == layers.count else { return nil }
+    let names = Set(lacking.map(\.description)).sorted()
+    return "\(names.joined(separator: ", ")) \(names.count == 1 ? "has" : "have") no kernel on int8 activations"
   }
 }
 

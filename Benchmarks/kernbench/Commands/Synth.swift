@@ -11,9 +11,9 @@ struct Synth: ParsableCommand {
   @Option(help: "A preset, or hidden=..,intermediate=..,experts=..,topK=..") var layer: String
   @Option(help: "FORMAT or GATEUP/DOWN.") var format: String
   @Argument(help: "A file ending in .gguf, or a folder for sharded safetensors.") var out: String
-  @Option(help: "Fewer experts than the preset has.") var experts: Int?
+  @Option(parsing: .unconditional, help: "Fewer experts than the preset has.") var experts: Int?
   @Option(help: "Seed of the weights.") var seed: UInt64 = 1
-  @Option(help: "Bytes of tensors in one safetensors file.") var shardBytes = 5_000_000_000
+  @Option(parsing: .unconditional, help: "Bytes of tensors in one safetensors file.") var shardBytes = 5_000_000_000
 
   func run() throws {
     let preset = try Preset(layer).shrunk(to: experts), formats = try FormatPair(format)
@@ -21,10 +21,11 @@ struct Synth: ParsableCommand {
     let container = out.hasSuffix(".gguf") ? Container.gguf : .safetensors
     let synthetic = try SyntheticLayer(preset, formats, as: container, withShared: true, seed: seed)
     try demandRoom(for: try synthetic.byteCount)
-    Interrupts.watch()
-    switch container {
-    case .gguf: try writeGGUF(synthetic)
-    case .safetensors: try writeFolder(synthetic)
+    try Interrupts.held {
+      switch container {
+      case .gguf: try writeGGUF(synthetic)
+      case .safetensors: try writeFolder(synthetic)
+      }
     }
     Progress.clear()
     print("\(out): \(preset.name), \(formats), \(synthetic.tensors.count) tensors, \(binary(try synthetic.byteCount)), seed \(seed)")

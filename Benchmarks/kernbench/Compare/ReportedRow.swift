@@ -34,6 +34,9 @@ struct ReportedRow {
 /// A report file: its rows in order.
 struct ReportedRows {
   let cpu: String
+  /// Peaks of the machine; nil where the report has none.
+  let readGBps: Double?
+  let fmaGflops: Double?
   let rows: [ReportedRow]
 
   /// - Throws: `Failure` naming the file and the key at fault.
@@ -43,6 +46,8 @@ struct ReportedRows {
     let report = Member(path: path, name: "", value: json)
     let machine = try report["machine"]
     cpu = try machine["cpu"].string
+    readGBps = try machine.optional("readGBps")?.rate
+    fmaGflops = try machine.optional("fmaGflops")?.rate
     let tables = Set(KernelTable.runnable.map(\.name) + KernelTable.missing + [try machine["isa"].string])
     var seen: [ReportedRow.Key: Int] = [:]
     rows = try report["rows"].elements.map { row in
@@ -111,11 +116,13 @@ private struct Member {
     }
   }
 
-  var time: Double {
-    get throws {
-      guard let time = value.double, time > 0, time.isFinite else { throw wrong("a time above 0") }
-      return time
-    }
+  var time: Double { get throws { try positive("a time") } }
+
+  var rate: Double { get throws { try positive("a rate") } }
+
+  private func positive(_ what: String) throws -> Double {
+    guard let value = value.double, value > 0, value.isFinite else { throw wrong("\(what) above 0") }
+    return value
   }
 
   var share: Double {

@@ -6,15 +6,14 @@ import MoE
 struct HTMLReport {
   private let machine: MachineReport
   private let rows: [Row]
-  private let notes: [String]
+  private let results: Results
   private let colors: FormatColors
   private let layers: [String]
 
-  /// - Parameter notes: lines about what was left out.
-  init(_ machine: MachineReport, _ rows: [Row], notes: [String] = []) {
-    self.machine = machine
-    self.rows = rows
-    self.notes = notes
+  init(_ results: Results) {
+    machine = results.machine
+    rows = results.rows
+    self.results = results
     colors = FormatColors(rows)
     var layers: [String] = []
     for row in rows where !layers.contains(row.layer) { layers.append(row.layer) }
@@ -39,7 +38,7 @@ struct HTMLReport {
       <header>
       <p class="kicker">kernbench</p>
       <h1>\(machine.machine.topology.cpuModel.escaped)</h1>
-      \(facts)</header>
+      \(facts)\(list(results.notes))</header>
       <section>
       <h2>Roofline</h2>
       <p>What memory and arithmetic of this machine allow, and how close each row comes. The limit left of a ridge is memory, right of it \
@@ -53,11 +52,19 @@ struct HTMLReport {
       \(stages)<section>
       <h2>Rows</h2>
       <p>Median time of a call, GB/s of the weights touched, percent of the roofline. ~ marks a noisy median.\(cached)</p>
-      \(table)\(notes.isEmpty ? "" : "<ul class=\"notes\">\(notes.map { "<li>\($0.escaped)</li>" }.joined())</ul>\n")</section>
-      </body>
+      \(table)</section>
+      \(skipped)</body>
       </html>
 
       """
+  }
+
+  private var skipped: String {
+    results.skipped.isEmpty ? "" : "<section>\n<h2>Not run</h2>\n\(list(results.skipped.map { $0.words }))</section>\n"
+  }
+
+  private func list(_ lines: [String]) -> String {
+    lines.isEmpty ? "" : "<ul class=\"notes\">\(lines.map { "<li>\($0.escaped)</li>" }.joined())</ul>\n"
   }
 
   private var cached: String {
@@ -91,7 +98,7 @@ struct HTMLReport {
   private var stages: String {
     let used = LayerStage.allCases.filter { stage in rows.contains { $0.times?.stagesMs.contains { $0.stage == stage } ?? false } }
     guard !used.isEmpty else { return "" }
-    var text = "<section>\n<h2>Where the time goes</h2>\n<p>Stages of a call, timed in calls of their own; at the end of a bar their sum.</p>\n<ul class=\"legend\">"
+    var text = "<section>\n<h2>Where the time goes</h2>\n<p>Stages of a call; at the end of a bar their sum. Point at a part for its time.</p>\n<ul class=\"legend\">"
     for stage in used { text += "<li><i class=\"\(stage.rawValue)\"></i>\(Self.stageNames[stage, default: stage.rawValue].escaped)</li>" }
     text += "</ul>\n"
     for layer in layers {

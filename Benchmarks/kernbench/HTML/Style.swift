@@ -24,7 +24,7 @@ extension HTMLReport {
     h3 { margin: 18px 0 6px; font-size: 14px; overflow-wrap: anywhere; }
     p { margin: 0 0 12px; color: var(--soft); }
     .kicker { margin: 0 0 2px; font-weight: 600; font-size: 13px; color: var(--soft); }
-    dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px 16px; margin: 0 0 28px; }
+    dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px 16px; margin: 0 0 20px; }
     dt { font-size: 12px; color: var(--soft); }
     dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
     .wide-fact { grid-column: 1 / -1; }
@@ -42,6 +42,7 @@ extension HTMLReport {
     svg .label { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
     .mid { text-anchor: middle; }
     .end { text-anchor: end; }
+    header .notes { margin-bottom: 24px; }
     .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 8px 0 12px; padding: 0; list-style: none; font-size: 13px; }
     .legend li { display: flex; align-items: center; }
     i { display: inline-block; flex: none; width: 10px; height: 10px; margin-right: 7px; border-radius: 50%; }
@@ -70,7 +71,7 @@ extension HTMLReport {
     td.bad { color: var(--bad); text-align: left; white-space: normal; }
     .roofshare { min-width: 64px; background: linear-gradient(var(--share-bar), var(--share-bar)) no-repeat left center / var(--share) 70%; }
     .noisy { color: var(--soft); }
-    .notes { margin: 12px 0 0; padding-left: 18px; color: var(--soft); font-size: 13px; }
+    .notes { margin: 8px 0 0; padding-left: 18px; color: var(--soft); font-size: 13px; }
     @media (max-width: 640px) {
       body { padding: 20px 12px 40px; }
       section { padding: 16px 12px; }

@@ -26,7 +26,12 @@ final class LayerBenchmark {
     self.activations = activations
     let first = weights.experts.experts[0]
     format = first.up.format == first.down.format ? first.up.format.name : "\(first.up.format)/\(first.down.format)"
-    if activations == .int8, !layer.usesInt8 { throw Failure("\(format) has no kernel on int8 activations for \(device.rawValue)") }
+  }
+
+  /// Why the precision asked for is not to be had; nil when it is.
+  var obstacle: String? {
+    guard activations == .int8, !layer.usesInt8 else { return nil }
+    return "\(device == .cpu ? format : device.rawValue) has no kernel on int8 activations"
   }
 
   /// Checks and times `tokens` tokens a call, for about `seconds`.
@@ -35,11 +40,14 @@ final class LayerBenchmark {
     defer { states.free() }
     let int8 = activations == .int8
     let bound = int8 ? OutputCheck.int8Bound : OutputCheck.floatBound
-    let error = try checkOutputs(states, int8: int8)
-    let times = error <= bound ? try time(states, peaks: peaks, seconds: seconds) : nil
+    var longest = 0.0
+    let error = try checkOutputs(states, int8: int8, longest: &longest)
+    // The check was calls of the same shape: where one takes so long, no more warming up, and stages from the timed calls.
+    let times = error <= bound ? try time(states, peaks: peaks, seconds: seconds, isSlow: longest > seconds) : nil
     return Row(
       layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: device.rawValue,
-      kernel: kernel, times: times, error: error, bound: bound, residentBytes: layer.weights.residentBytes, isCached: isCached)
+      kernel: kernel, times: times, error: error, bound: bound, residentBytes: layer.weights.residentBytes, isCached: isCached,
+      isOversubscribed: machine.isOversubscribed)
   }
 
   private var kernel: String {
@@ -80,32 +88,36 @@ final class LayerBenchmark {
       into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden))
   }
 
-  private func forward(_ states: TokenBatches, batch: Int, finished: (LayerStage) -> Void) throws {
-    _ = try layer.forward(
+  private func forward(_ states: TokenBatches, batch: Int, finished: (LayerStage) -> Void) throws -> RouterOutput {
+    try layer.forward(
       RowView(states.input(batch), count: states.tokens, columns: layer.hidden),
       into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden), finished: finished)
   }
 
-  private func checkOutputs(_ states: TokenBatches, int8: Bool) throws -> Double {
+  private func checkOutputs(_ states: TokenBatches, int8: Bool, longest: inout Double) throws -> Double {
     var outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])] = []
     for (batch, places) in states.checkedPlaces {
       states.output.update(repeating: .nan, count: states.tokens * layer.hidden)
-      let routing = try forward(states, batch: batch)
+      var routing: RouterOutput?
+      longest = max(longest, try elapsed { routing = try forward(states, batch: batch) })
       for (token, row) in places {
         let values = UnsafeBufferPointer(start: states.output + row * layer.hidden, count: layer.hidden)
-        outputs.append((token, Array(values), routing.assignments(of: row)))
+        outputs.append((token, Array(values), routing!.assignments(of: row)))
       }
     }
     return check!.error(outputs, int8: int8)
   }
 
-  private func time(_ states: TokenBatches, peaks: Peaks, seconds: Double) throws -> Row.Times {
+  private func time(_ states: TokenBatches, peaks: Peaks, seconds: Double, isSlow: Bool) throws -> Row.Times {
     var samples: [Double] = [], rows: [Double] = [], distinct: [Double] = [], total = 0.0
-    let warmUp = min(states.count, 4)
+    var stages = StageTimes()
+    let warmUp = isSlow ? 0 : min(states.count, 4)
     for call in 0... {
       var routing: RouterOutput?
       let batch = call % states.count
-      let duration = try elapsed { routing = try forward(states, batch: batch) }
+      let duration = try elapsed {
+        routing = try isSlow ? stages.watch { try forward(states, batch: batch, finished: $0) } : forward(states, batch: batch)
+      }
       guard call >= warmUp || call > 0 && duration > seconds else { continue }
       let real = routing!.expertIDs.filter { $0 < layer.weights.experts.count }
       rows.append(Double(real.count))
@@ -114,6 +126,7 @@ final class LayerBenchmark {
       total += duration
       if samples.count >= 2000 || total >= seconds && samples.count >= 5 || total >= 4 * seconds && samples.count >= 3 { break }
     }
+    if !isSlow { try watch(&stages, states, seconds: seconds / 4) }
     let median = samples.median, mean = { (values: [Double]) in values.reduce(0, +) / Double(values.count) }
     let products = self.products(rows: mean(rows), tokens: Double(states.tokens))
     let bytes = mean(distinct) * expertBytes + Double(layer.weights.residentBytes - layer.weights.experts.residentBytes)
@@ -126,27 +139,15 @@ final class LayerBenchmark {
     return Row.Times(
       medianMs: median * 1e3, minMs: (samples.min() ?? .nan) * 1e3, spread: (samples.quantile(0.75) - samples.quantile(0.25)) / median,
       gflops: operations / median / 1e9, weightGBps: bytes / median / 1e9, roofline: floor.map { $0 / median },
-      samplesMs: samples.thinned(to: Row.keptSamples).map { $0 * 1e3 }, stagesMs: try stages(states, seconds: seconds / 4))
+      samplesMs: samples.thinned(to: Row.keptSamples).map { $0 * 1e3 }, stagesMs: stages.medians)
   }
 
-  /// Medians of the stages over calls of their own, so that looking at the clock between them is in no row's time.
-  private func stages(_ states: TokenBatches, seconds: Double) throws -> [(stage: LayerStage, ms: Double)] {
-    var times: [LayerStage: [Double]] = [:], total = 0.0, calls = 0
-    let clock = ContinuousClock()
-    while calls < 3 || total < seconds && calls < 500 {
-      var call: [LayerStage: Double] = [:], last = clock.now
-      try forward(states, batch: calls % states.count) { stage in
-        let now = clock.now
-        call[stage, default: 0] += (now - last) / .seconds(1)
-        last = now
-      }
-      for (stage, seconds) in call {
-        times[stage, default: []].append(seconds)
-        total += seconds
-      }
-      calls += 1
+  /// Stages over calls of their own, so that looking at the clock between them is in no row's time.
+  private func watch(_ stages: inout StageTimes, _ states: TokenBatches, seconds: Double) throws {
+    while stages.calls < 3 || stages.total < seconds && stages.calls < 500 {
+      let batch = stages.calls % states.count
+      _ = try stages.watch { try forward(states, batch: batch, finished: $0) }
     }
-    return LayerStage.allCases.compactMap { stage in times[stage].map { (stage, $0.median * 1e3) } }
   }
 
   /// Operations of each matrix product of a call, 2 a multiply-add, and the arithmetic they are done in.
@@ -161,44 +162,5 @@ final class LayerBenchmark {
     let weights = layer.weights
     return products(weights.experts.experts[0], rows) + (weights.shared.map { products($0.experts[0], tokens) } ?? [])
       + [weights.latentIn, weights.latentOut].compactMap { $0 }.map { product($0, tokens) }
-  }
-}
-
-/// Hidden states of several batches that take turns, and one output for all of them.
-struct TokenBatches {
-  let count: Int
-  let tokens: Int
-  let output: UnsafeMutablePointer<Float>
-  private let inputs: UnsafeMutablePointer<Float>
-  private let hidden: Int
-
-  /// Random states; `checked` stand where `checkedPlaces` says.
-  init(count: Int, tokens: Int, hidden: Int, checked: [[Float]], _ random: inout SeededRandom) {
-    self.count = count
-    self.tokens = tokens
-    self.hidden = hidden
-    inputs = .allocate(capacity: count * tokens * hidden)
-    output = .allocate(capacity: tokens * hidden)
-    output.initialize(repeating: 0, count: tokens * hidden)
-    for row in 0..<count * tokens { (inputs + row * hidden).initialize(from: random.even(hidden), count: hidden) }
-    for (batch, places) in checkedPlaces {
-      for (token, row) in places { (inputs + (batch * tokens + row) * hidden).update(from: checked[token], count: hidden) }
-    }
-  }
-
-  func free() {
-    inputs.deallocate()
-    output.deallocate()
-  }
-
-  func input(_ batch: Int) -> UnsafeMutablePointer<Float> { inputs + batch * tokens * hidden }
-
-  /// Where the checked tokens are: first, in the middle and last of a batch, or in several batches when one is too small.
-  var checkedPlaces: [(batch: Int, places: [(token: Int, row: Int)])] {
-    switch tokens {
-    case 1: [(0, [(0, 0)]), (1, [(1, 0)]), (2, [(2, 0)])]
-    case 2: [(0, [(0, 0), (1, 1)]), (1, [(2, 0)])]
-    default: [(0, [(0, 0), (1, tokens / 2), (2, tokens - 1)])]
-    }
   }
 }

@@ -4,23 +4,29 @@ import Foundation
 import MoE
 
 /// Measured limits that a row's roofline is made of.
+///
+/// Taken on as many threads as the machine's pool has, but never on more than can run at once.
 struct Peaks {
-  /// Bytes read a nanosecond from memory in 4 KiB pages: the median of several passes.
+  /// Bytes read a nanosecond from memory in 4 KiB pages: the median of the rounds near the fastest.
   let readGBps: Double
-  /// Of f32 multiply-adds, 2 operations each: the best of several passes.
+  /// Of f32 multiply-adds, 2 operations each: the best of many short rounds.
   let fmaGflops: Double
   /// Of int8 products summed in 16 bits, and in 32 bits; nil when not asked for, or refused.
   let int8Gops: Double?
   let int8WideGops: Double?
+  /// False when hardly any rounds came near the fastest.
+  let isSteady: Bool
 
   /// - Throws: `Failure` when memory cannot be had.
   init(_ machine: Machine, int8: Bool) throws {
     Progress.show("measuring memory bandwidth")
-    readGBps = try Self.readBandwidth(machine.pool)
+    let cpus = Self.cpus(machine), read = try ReadBandwidth.figure(machine.pool, cpus)
     Progress.show("measuring arithmetic peaks")
-    fmaGflops = Self.operations(.float, machine)
-    int8Gops = int8 ? Self.int8(.int8, machine, least: 3 * fmaGflops) : nil
-    int8WideGops = int8 ? Self.int8(.int8Wide, machine, least: 1.7 * fmaGflops) : nil
+    let fma = Self.operations(.float, machine, cpus)
+    let narrow = int8 ? Self.int8(.int8, machine, cpus, least: 3 * fma.value) : nil
+    let wide = int8 ? Self.int8(.int8Wide, machine, cpus, least: 1.7 * fma.value) : nil
+    (readGBps, fmaGflops, int8Gops, int8WideGops) = (read.value, fma.value, narrow?.value, wide?.value)
+    isSteady = [read, fma, narrow, wide].allSatisfy { $0?.isSteady ?? true }
     Progress.clear()
   }
 
@@ -33,72 +39,44 @@ struct Peaks {
     }
   }
 
+  /// A figure, and whether its repetitions agree.
+  struct Figure {
+    let value: Double
+    let isSteady: Bool
+  }
+
+  /// A CPU for every thread, a core's second hardware thread only after every core's first.
+  private static func cpus(_ machine: Machine) -> [Int] {
+    let allowed = Set(machine.topology.limits.cpus), cores = machine.topology.cores.map { $0.processingUnits.filter(allowed.contains) }
+    let most = cores.map(\.count).max() ?? 0
+    let ordered = (0..<most).flatMap { turn in cores.compactMap { $0.count > turn ? $0[turn] : nil } }
+    let others = machine.topology.limits.cpus.filter { !ordered.contains($0) }
+    return Array((ordered + others + [0]).prefix(max(1, min(machine.pool.threads, machine.topology.usableThreads))))
+  }
+
   /// Nil for a figure below what AVX2 can do beside its multiply-adds: taken on a busy machine, it would make rows look better than they are.
-  private static func int8(_ arithmetic: GEMMArithmetic, _ machine: Machine, least: Double) -> Double? {
-    var best = 0.0
-    for _ in 0..<5 {
-      best = max(best, operations(arithmetic, machine))
-      if best >= least || machine.kernels.name != "avx2" { return best }
+  private static func int8(_ arithmetic: GEMMArithmetic, _ machine: Machine, _ cpus: [Int], least: Double) -> Figure? {
+    for _ in 0..<3 {
+      let figure = operations(arithmetic, machine, cpus)
+      if figure.value >= least || machine.kernels.name != "avx2" { return figure }
     }
     return nil
   }
 
-  private static func operations(_ arithmetic: GEMMArithmetic, _ machine: Machine) -> Double {
-    var steps = 1000, best = 0.0
-    while true {
-      let done = machine.kernels.runPeak(arithmetic, steps: steps).operations
-      let seconds = elapsed { machine.pool.run(tasks: machine.pool.threads) { _, _ in _ = machine.kernels.runPeak(arithmetic, steps: steps) } }
-      if seconds < 0.02 {
-        steps *= 2
-        continue
-      }
-      best = max(best, Double(done) * Double(machine.pool.threads) / seconds / 1e9)
-      for _ in 0..<8 {
-        let seconds = elapsed { machine.pool.run(tasks: machine.pool.threads) { _, _ in _ = machine.kernels.runPeak(arithmetic, steps: steps) } }
-        best = max(best, Double(done) * Double(machine.pool.threads) / seconds / 1e9)
-      }
-      return best
-    }
-  }
-
-  private static func readBandwidth(_ pool: WorkerPool) throws -> Double {
-    let wanted = min(2 << 30, AvailableMemory.bytes / 4), piece = 1 << 20
-    let size = wanted / piece * piece
-    guard size >= 64 << 20 else { throw Failure("\(binary(AvailableMemory.bytes)) of memory are too few to measure its bandwidth") }
-    guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0), memory != MAP_FAILED else {
-      throw Failure("\(binary(size)) of memory cannot be had")
-    }
-    defer { munmap(memory, size) }
-    #if os(Linux)
-      madvise(memory, size, MADV_NOHUGEPAGE)
-    #endif
-    let words = memory.bindMemory(to: UInt64.self, capacity: size / 8), each = piece / 8, pieces = size / piece
-    pool.run(tasks: pieces) { task, _ in for index in task * each..<(task + 1) * each { words[index] = UInt64(index) } }
+  /// The best of 128 rounds and more, until the third best is near it: what another program leaves of a CPU comes in pieces longer
+  /// than a round.
+  private static func operations(_ arithmetic: GEMMArithmetic, _ machine: Machine, _ cpus: [Int]) -> Figure {
+    let kernels = machine.kernels, clock = ContinuousClock(), start = clock.now
+    var steps = 1000
+    while (0..<3).map({ _ in elapsed { _ = kernels.runPeak(arithmetic, steps: steps) } }).min()! < 0.0004 { steps *= 2 }
+    let done = Double(kernels.runPeak(arithmetic, steps: steps).operations * cpus.count), round = steps
     var rates: [Double] = []
-    var sums = [UInt64](repeating: 0, count: pieces)
-    for _ in 0..<7 {
-      let seconds = elapsed {
-        sums.withUnsafeMutableBufferPointer { sums in
-          pool.run(tasks: pieces) { [sums] task, _ in sums[task] = sum(UnsafeRawPointer(words + task * each), bytes: piece) }
-        }
-      }
-      let expected = UInt64(size / 8).multipliedReportingOverflow(by: UInt64(size / 8 - 1)).partialValue / 2
-      guard sums.reduce(0, &+) == expected else { throw Failure("the memory test read back other numbers than it wrote") }
-      rates.append(Double(size) / seconds / 1e9)
+    while true {
+      rates += CommonRounds.seconds(128, cpus: cpus) { _ in _ = kernels.runPeak(arithmetic, steps: round) }.map { done / $0 / 1e9 }
+      rates.sort(by: >)
+      let isSteady = rates[2] >= 0.98 * rates[0]
+      if isSteady || clock.now - start > .seconds(1) { return Figure(value: rates[0], isSteady: isSteady) }
     }
-    return rates.median
-  }
-
-  private static func sum(_ bytes: UnsafeRawPointer, bytes count: Int) -> UInt64 {
-    let vectors = bytes.assumingMemoryBound(to: SIMD8<UInt64>.self)
-    var a = SIMD8<UInt64>.zero, b = a, c = a, d = a
-    for index in stride(from: 0, to: count / 64, by: 4) {
-      a &+= vectors[index]
-      b &+= vectors[index + 1]
-      c &+= vectors[index + 2]
-      d &+= vectors[index + 3]
-    }
-    return ((a &+ b) &+ (c &+ d)).wrappedSum()
   }
 }
 

@@ -1,9 +1,8 @@
-// Reports of a run: the machine and its rows, as JSON and CSV files.
+// The machine as reports describe it.
 
-import Foundation
 import MoE
 
-/// The machine as reports describe it.
+/// The machine, its peaks, and the seed of the weights it computed on.
 struct MachineReport {
   let machine: Machine
   let peaks: Peaks
@@ -19,52 +18,28 @@ struct MachineReport {
     return parts.joined(separator: ", ") + ", seed \(seed)"
   }
 
+  var notes: [String] {
+    var notes: [String] = []
+    if machine.isOversubscribed {
+      notes.append("\(machine.pool.threads) threads take turns on \(machine.topology.usableThreads) usable CPUs; peaks are those of the CPUs")
+    }
+    if !peaks.isSteady { notes.append("peaks differ from pass to pass: the machine is busy, times and rooflines are unsure") }
+    return notes
+  }
+
   var report: JSON {
     let devices = (try? OpenCL.devices()) ?? []
     return .object([
       "cpu": .string(machine.topology.cpuModel), "isa": .string(machine.kernels.name), "threads": .integer(machine.pool.threads),
-      "readGBps": .number(peaks.readGBps), "fmaGflops": .number(peaks.fmaGflops), "int8Gops": peaks.int8Gops.map(JSON.number) ?? .null,
-      "int8WideGops": peaks.int8WideGops.map(JSON.number) ?? .null, "seed": .integer(Int(truncatingIfNeeded: seed)),
+      "usableThreads": .integer(machine.topology.usableThreads), "readGBps": .number(peaks.readGBps), "fmaGflops": .number(peaks.fmaGflops),
+      "int8Gops": peaks.int8Gops.map(JSON.number) ?? .null, "int8WideGops": peaks.int8WideGops.map(JSON.number) ?? .null,
+      "steadyPeaks": .bool(peaks.isSteady), "seed": .integer(Int(truncatingIfNeeded: seed)),
       "openclDevices": .array(devices.map { .string("\($0)") }),
     ])
   }
-
-  func json(_ rows: [Row]) -> String {
-    JSON.object(["machine": report, "rows": .array(rows.map(\.report))]).serialized(pretty: true) + "\n"
-  }
 }
 
-/// A file that a report goes to at the end of a long run.
-struct ReportFile {
-  let path: String
-
-  /// Tries the path before anything is measured.
-  ///
-  /// - Throws: `Failure` when a report could not be written there.
-  init(_ path: String) throws {
-    self.path = path
-    var status = stat()
-    if stat(path, &status) == 0 {
-      if status.st_mode & S_IFMT == S_IFDIR { throw Failure("\(path) cannot be written: it is a folder") }
-      guard access(path, W_OK) == 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
-      if status.st_mode & S_IFMT != S_IFREG { return }
-    }
-    let probe = path + ".partial", descriptor = open(probe, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
-    guard descriptor >= 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
-    close(descriptor)
-    unlink(probe)
-  }
-
-  /// Writes the text whole or not at all; to a device or pipe, as it comes.
-  func write(_ text: String) throws {
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      guard let file = FileHandle(forWritingAtPath: path) else { throw Failure("\(path) cannot be opened") }
-      try file.write(contentsOf: Data(text.utf8))
-      return
-    }
-    do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-      throw Failure("\(path) cannot be written: \(error.localizedDescription)")
-    }
-  }
+extension Machine {
+  /// True when the pool has more threads than can run at once.
+  var isOversubscribed: Bool { pool.threads > topology.usableThreads }
 }

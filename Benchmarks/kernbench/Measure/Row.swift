@@ -36,13 +36,15 @@ struct Row {
   let residentBytes: Int
   /// True when the weights fit the caches, so that times are no times of memory.
   let isCached: Bool
+  /// True when threads shared CPUs.
+  let isOversubscribed: Bool
 
   var isInBound: Bool { error <= bound }
 
   private static let table = Table(columns: [
     .init(title: "layer", width: 22, isText: true), .init(title: "format", width: 11, isText: true), .init(title: "act", width: 5, isText: true),
     .init(title: "tokens", width: 6), .init(title: "median ms", width: 9), .init(title: "min ms", width: 9), .init(title: "GFLOP/s", width: 7),
-    .init(title: "GB/s", width: 6), .init(title: "roof", width: 4), .init(title: "error", width: 7), .init(title: "note", width: 13, isText: true),
+    .init(title: "GB/s", width: 6), .init(title: "roof", width: 4), .init(title: "error", width: 7), .init(title: "note", width: 29, isText: true),
   ])
 
   static var header: String { table.header }
@@ -52,7 +54,7 @@ struct Row {
       let text = "out of bound: error \(String(format: "%.1e", error)), bound \(String(format: "%.1e", bound))"
       return Self.table.line([shortLayer, format, activations.rawValue, "\(tokens)"]) + "  " + text
     }
-    let note = [times.spread > 0.1 ? "noisy" : nil, isCached ? "cached" : nil].compactMap { $0 }.joined(separator: ", ")
+    let note = [times.spread > 0.1 ? "noisy" : nil, isCached ? "cached" : nil, isOversubscribed ? "oversubscribed" : nil].compactMap { $0 }.joined(separator: ", ")
     return Self.table.line([
       shortLayer, format, activations.rawValue, "\(tokens)", fixed(times.medianMs, 3), fixed(times.minMs, 3), fixed(times.gflops, 1),
       fixed(times.weightGBps, 1), times.roofline.map { fixed(100 * $0, 0) + "%" } ?? "-", String(format: "%.0e", error), note,
@@ -68,7 +70,7 @@ struct Row {
       ("threads", .integer(threads)), ("device", .string(device)), ("kernel", .string(kernel)), ("medianMs", number(times?.medianMs)),
       ("minMs", number(times?.minMs)), ("spread", number(times?.spread)), ("gflops", number(times?.gflops)),
       ("weightGBps", number(times?.weightGBps)), ("roofline", number(times?.roofline ?? nil)), ("error", .number(error)), ("bound", .number(bound)),
-      ("residentBytes", .integer(residentBytes)), ("cached", .bool(isCached)),
+      ("residentBytes", .integer(residentBytes)), ("cached", .bool(isCached)), ("oversubscribed", .bool(isOversubscribed)),
     ]
   }
 

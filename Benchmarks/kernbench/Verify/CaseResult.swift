@@ -65,10 +65,3 @@ func normalizedSquaredError(_ found: [Float], _ expected: [Float]) -> Double {
   }
   return distance == 0 ? 0 : distance / max(scale, .leastNormalMagnitude)
 }
-
-/// Writes a text file whole or not at all.
-func write(_ text: String, to path: String) throws {
-  do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-    throw Failure("\(path) cannot be written: \(error.localizedDescription)")
-  }
-}
