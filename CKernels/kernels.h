@@ -19,9 +19,12 @@
 #define INDEX(f, ...) INDEX_##f,
 enum { MOE_FORMATS(INDEX) FORMATS };
 
+#include "gating/lanes.h"
 #include "gating/exact.h"
+#include "gating/logits.h"
 #include "gating/scores.h"
 #include "gating/topk.h"
+#include "gating/groups.h"
 #include "gemm/gemm_float.h"
 #include "gemm/gemm_int8.h"
 #include "gemm/peak.h"
@@ -58,6 +61,7 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .router_logits = router_logits,
     .router_scores = router_scores,
     .topk = topk,
+    .limit_groups = limit_groups,
     .activate = activate,
     .quantize_int8 = quantize_int8,
     .accumulate = accumulate,
