@@ -27,9 +27,12 @@ enum { MOE_FORMATS(INDEX) FORMATS };
 #define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
 static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 
+#include "gating/lanes.h"
 #include "gating/exact.h"
+#include "gating/logits.h"
 #include "gating/scores.h"
 #include "gating/topk.h"
+#include "gating/groups.h"
 #include "gemm/pack.h"
 #include "gemm/quads.h"
 #include "gemm/gemm_float.h"
@@ -79,6 +82,7 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .router_logits = router_logits,
     .router_scores = router_scores,
     .topk = topk,
+    .limit_groups = limit_groups,
     .activate = activate,
     .quantize_int8 = quantize_int8,
     .accumulate = accumulate,

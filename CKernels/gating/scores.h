@@ -1,41 +1,52 @@
-// Router logits and scores of one token: double arithmetic in one fixed order, rounded to f32 once.
+// Router scores of one token: double arithmetic in one fixed order, rounded to f32 once.
 #pragma once
 
-/// The product of two floats is exact in double, so a fused multiply-add changes nothing.
-static void router_logits(const float *x, const float *w, const float *bias, int64_t experts, int64_t hidden, float *logits) {
-  for (int64_t e = 0; e < experts; e++, w += hidden) {
-    double sums[8] = {0};
-    int64_t c = 0;
-    for (; c + 8 <= hidden; c += 8)
-      for (int j = 0; j < 8; j++) sums[j] += (double)x[c + j] * (double)w[c + j];
-    for (int j = 0; c < hidden; c++, j++) sums[j] += (double)x[c] * (double)w[c];
-    double total = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-    logits[e] = (float)(bias ? total + (double)bias[e] : total);
-  }
+/// Exponentials that softmax keeps between its sum and its quotients; those of more logits are computed twice.
+enum { KEPT = 512 };
+
+BODY doubles sigmoid_exact(doubles z) {
+#pragma clang fp contract(off)
+  doubles e = exp_exact(z < 0 ? z : -z);
+  return (z < 0 ? e : (doubles)1.0) / (1 + e);
 }
 
-static double sigmoid_exact(double z) {
-  double e = exp_exact(z < 0 ? z : -z);
-  return z < 0 ? e / (1 + e) : 1 / (1 + e);
+BODY doubles sqrtsoftplus_exact(doubles z) {
+#pragma clang fp contract(off)
+  return __builtin_elementwise_sqrt(log1p_exact(exp_exact(z < 0 ? z : -z)) + (z > 0 ? z : (doubles)0.0));
+}
+
+BODY doubles softmax_powers(const float *logits, int64_t count, float largest) {
+  return exp_exact(widen(load_some(logits, count, 0)) - (double)largest);
+}
+
+static void softmax(const float *logits, int64_t n, float *scores) {
+#pragma clang fp contract(off)
+  doubles kept[KEPT / LANES];
+  floats most = -INFINITY;
+  for (int64_t i = 0; i < n; i += LANES) most = larger(load_some(logits + i, n - i, -INFINITY), most);
+  float largest = -INFINITY;
+  for (int i = 0; i < LANES; i++) largest = most[i] > largest ? most[i] : largest;
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += LANES) {
+    doubles powers = softmax_powers(logits + i, n - i, largest);
+    if (i < KEPT) kept[i / LANES] = powers;
+    for (int64_t j = 0; j < (n - i < LANES ? n - i : LANES); j++) sum += powers[j];
+  }
+  for (int64_t i = 0; i < n; i += LANES) {
+    doubles powers = i < KEPT ? kept[i / LANES] : softmax_powers(logits + i, n - i, largest);
+    store_some(narrow(powers / sum), scores + i, n - i);
+  }
 }
 
 static void router_scores(moe_score kind, const float *logits, int64_t n, float *scores) {
-#pragma clang fp contract(off)
-  if (kind == MOE_SCORE_SOFTMAX) {
-    float largest = -INFINITY;
-    for (int64_t i = 0; i < n; i++)
-      if (logits[i] > largest) largest = logits[i];
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += exp_exact((double)logits[i] - (double)largest);
-    for (int64_t i = 0; i < n; i++) scores[i] = (float)(exp_exact((double)logits[i] - (double)largest) / sum);
-    return;
-  }
-  for (int64_t i = 0; i < n; i++) {
-    double z = logits[i];
-    switch (kind) {
-      case MOE_SCORE_SIGMOID: scores[i] = (float)sigmoid_exact(z); break;
-      case MOE_SCORE_SQRTSOFTPLUS: scores[i] = (float)sqrt(log1p_exact(exp_exact(z < 0 ? z : -z)) + (z > 0 ? z : 0)); break;
-      default: scores[i] = logits[i];
-    }
+  switch (kind) {
+    case MOE_SCORE_SOFTMAX: softmax(logits, n, scores); break;
+    case MOE_SCORE_SIGMOID:
+      for (int64_t i = 0; i < n; i += LANES) store_some(narrow(sigmoid_exact(widen(load_some(logits + i, n - i, 0)))), scores + i, n - i);
+      break;
+    case MOE_SCORE_SQRTSOFTPLUS:
+      for (int64_t i = 0; i < n; i += LANES) store_some(narrow(sqrtsoftplus_exact(widen(load_some(logits + i, n - i, 0)))), scores + i, n - i);
+      break;
+    default: memmove(scores, logits, (size_t)n * sizeof *scores);
   }
 }

@@ -106,6 +106,9 @@ typedef struct moe_expert_activation {
 
 typedef enum moe_score { MOE_SCORE_SOFTMAX = 0, MOE_SCORE_SIGMOID, MOE_SCORE_SQRTSOFTPLUS, MOE_SCORE_IDENTITY } moe_score;
 
+/// Score of a group of experts: its best, or the sum of its two best.
+typedef enum moe_group_score { MOE_GROUP_MAX = 0, MOE_GROUP_TOP_TWO_SUM } moe_group_score;
+
 // ---------------------------------------------------------------- the kernel table
 
 /// Activations rounded to int8: 32 neighbouring columns of a row share a scale.
@@ -158,12 +161,18 @@ typedef struct moe_kernels {
   bool (*supported)(void);
   /// Indexed like `moe_format_at`.
   const moe_format_kernels *formats;
-  /// logits[e] = w[e, :] . x + bias[e], products and sums in double: identical on every ISA. `bias` may be NULL.
-  void (*router_logits)(const float *x, const float *w, const float *bias, int64_t experts, int64_t hidden, float *logits);
+  /// logits[i * experts + e] = w[e, :] . x[i * x_stride, :] + bias[e] for i in [0, m), products and sums in double: identical on every ISA
+  /// and for every m. `bias` may be NULL.
+  void (*router_logits)(const float *x, int64_t x_stride, int64_t m, const float *w, const float *bias, int64_t experts, int64_t hidden,
+                        float *logits);
   /// Scores of one row of n logits, computed in double and rounded once: identical on every ISA.
   void (*router_scores)(moe_score kind, const float *logits, int64_t n, float *scores);
   /// Ids of the k largest of n scores, descending, ties to the lower id; NaN and -inf are never taken. Returns how many were found.
   int64_t (*topk)(const float *scores, int64_t n, int64_t k, int32_t *ids);
+  /// Cuts n scores, in `groups` groups of equal size, down to the best `kept` groups, ties to the lower: everywhere else choice[e] becomes
+  /// `fill` and, when `fill` is above -inf, scores[e] too. `group_scores` and `ids` are scratch of `groups` each.
+  void (*limit_groups)(moe_group_score kind, int64_t groups, int64_t kept, float fill, int64_t n, float *choice, float *scores,
+                       float *group_scores, int32_t *ids);
   /// out[j] = act(gate[j]) * up[j] for gated experts; act(up[j]) when gate is NULL. out may be gate or up.
   void (*activate)(moe_expert_activation activation, const float *gate, const float *up, int64_t n, float *out);
   /// Rounds n values (a multiple of 32) to int8 codes, a scale and a sum for each 32: see moe_int8_rows. The same bits on every ISA.

@@ -63,7 +63,7 @@ public struct Router: Sendable {
 
   /// Logits [scores] of one row [hidden].
   package func logits(of row: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>) {
-    kernels.row.pointee.router_logits(row, weight, bias, Int64(configuration.scores), Int64(hidden), logits)
+    kernels.row.pointee.router_logits(row, Int64(hidden), 1, weight, bias, Int64(configuration.scores), Int64(hidden), logits)
   }
 
   /// Experts and weights of every token from its logits [tokens, scores].
@@ -92,7 +92,7 @@ extension Router {
   /// sigmoid(gate . row), with the exact arithmetic of scores: the gate of a shared expert.
   package func sigmoid(of row: UnsafePointer<Float>, _ gate: [Float]) -> Float {
     var logit: Float = 0, score: Float = 0
-    kernels.row.pointee.router_logits(row, gate, nil, 1, Int64(gate.count), &logit)
+    kernels.row.pointee.router_logits(row, Int64(gate.count), 1, gate, nil, 1, Int64(gate.count), &logit)
     kernels.row.pointee.router_scores(MOE_SCORE_SIGMOID, &logit, 1, &score)
     return score
   }

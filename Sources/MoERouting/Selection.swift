@@ -168,25 +168,11 @@ extension Router {
     for expert in 0..<scores where scratch.logits[expert] == -.infinity { scratch.choice[expert] = -.infinity }
   }
 
-  /// Gives experts outside the best groups the fill value; ties go to the lower group.
+  /// Gives experts outside the best groups the fill value; ties go to the lower group. Weights and ids are scratch until the choice.
   private func remove(_ groups: RouterConfiguration.Groups, _ scratch: inout SelectionScratch) {
-    let width = configuration.scores / groups.count
-    var groupScores = [Float](repeating: -.infinity, count: groups.count)
-    for group in 0..<groups.count {
-      var best = -Float.infinity, second = -Float.infinity
-      for score in scratch.choice[group * width..<(group + 1) * width] {
-        if score > best { (best, second) = (score, best) } else if score > second { second = score }
-      }
-      groupScores[group] = groups.score == .max ? best : best + second
-    }
-    var kept = [Int32](repeating: 0, count: groups.count)
-    let count = Int(kernels.row.pointee.topk(groupScores, Int64(groups.count), Int64(groups.kept), &kept))
-    for group in 0..<groups.count where !kept[..<count].contains(Int32(group)) {
-      for expert in group * width..<(group + 1) * width {
-        scratch.choice[expert] = groups.fill
-        if groups.fill > -.infinity { scratch.scores[expert] = groups.fill }
-      }
-    }
+    kernels.row.pointee.limit_groups(
+      groups.score == .max ? MOE_GROUP_MAX : MOE_GROUP_TOP_TWO_SUM, Int64(groups.count), Int64(groups.kept), groups.fill,
+      Int64(configuration.scores), &scratch.choice, &scratch.scores, &scratch.weights, &scratch.ids)
   }
 
   func topK(_ k: Int, _ scratch: inout SelectionScratch) -> Int {

@@ -45,7 +45,7 @@ struct ScaleArrangement: Sendable {
   }
 }
 
-/// A matrix in memory of its own, its values widened by the portable decoder.
+/// A matrix in memory of its own, not a byte longer than it is, its values widened by the portable decoder.
 final class RandomMatrix {
   let format: WeightFormat
   let rows: Int, columns: Int
@@ -60,7 +60,7 @@ final class RandomMatrix {
     (self.rows, self.columns) = (rows, columns)
     let rowBytes = try format.bytes(values: columns)
     let codes = try Self.codes(format, rows * columns, &random)
-    data = .allocate(byteCount: rows * rowBytes + 1, alignment: 1)
+    data = .allocate(byteCount: rows * rowBytes, alignment: 1)
     data.copyBytes(from: codes)
     matrix = moe_matrix()
     matrix.format = format.index
@@ -83,7 +83,7 @@ final class RandomMatrix {
       zeros = .allocate(capacity: 1)
       zeros.initialize(repeating: 0)
     }
-    scales = .allocate(byteCount: bytes.count + 1, alignment: 4)
+    scales = .allocate(byteCount: bytes.count, alignment: 4)
     scales.copyBytes(from: bytes)
     if arrangement != nil { matrix.scales = UnsafeRawPointer(scales.baseAddress!) }
     if arrangement?.hasZeros == true { matrix.zeros = UnsafePointer(zeros.baseAddress!) }

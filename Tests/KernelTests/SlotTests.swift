@@ -1,4 +1,4 @@
-// The other slots of the kernel tables: nonlinearities, combine, router logits, scores and top-k.
+// The slots of the kernel tables that work on rows: nonlinearities, combine, rounding to int8.
 
 import CMoEKernels
 import MoEReference
@@ -122,71 +122,5 @@ import Testing
         #expect(rows.sums[group] == rows.scales[group] * Float(sum))
       }
     }
-  }
-
-  @Test func logitsAreDoubleSumsRoundedOnce() {
-    var random = SeededRandom(seed: 34)
-    for (experts, hidden) in [(1, 1), (3, 7), (8, 8), (5, 9), (16, 33), (60, 257), (7, 1031)] {
-      let x = random.floats(hidden), w = random.floats(experts * hidden), bias = random.floats(experts)
-      for useBias in [false, true] {
-        let expected = naiveProduct(w, rows: experts, columns: hidden, x).enumerated().map { $1 + (useBias ? Double(bias[$0]) : 0) }
-        var all: [[Float]] = []
-        for table in KernelTable.runnable {
-          var logits = [Float](repeating: .nan, count: experts + 1)
-          table.row.pointee.router_logits(x, w, useBias ? bias : nil, Int64(experts), Int64(hidden), &logits)
-          #expect(zip(logits, expected).allSatisfy { abs(Double($0) - $1) <= Double(Float($1).ulp) * 0.5001 + 1e-14 })
-          #expect(logits[experts].isNaN)
-          all.append(Array(logits[..<experts]))
-        }
-        #expect(all.allSatisfy { $0 == all[0] })
-      }
-    }
-  }
-
-  @Test(arguments: [(MOE_SCORE_SOFTMAX, RouterOracle.Score.softmax), (MOE_SCORE_SIGMOID, .sigmoid), (MOE_SCORE_SQRTSOFTPLUS, .sqrtSoftplus), (MOE_SCORE_IDENTITY, .identity)])
-  func scoresAreRoundedOnce(_ kind: moe_score, _ oracle: RouterOracle.Score) {
-    var random = SeededRandom(seed: 35)
-    for count in [1, 2, 7, 8, 60, 257] {
-      for range in [Float(0.001), 3, 80, 3000] {
-        let logits = random.floats(count, in: -range...range), expected = naiveScores(oracle, logits)
-        var all: [[UInt32]] = []
-        for table in KernelTable.runnable {
-          var scores = [Float](repeating: .nan, count: count)
-          table.row.pointee.router_scores(kind, logits, Int64(count), &scores)
-          #expect(zip(scores, expected).allSatisfy { abs(Double($0) - $1) <= 0.5001 * Double(Float($1).ulp) }, "\(oracle) of \(range)")
-          all.append(scores.map(\.bitPattern))
-        }
-        #expect(all.allSatisfy { $0 == all[0] })
-      }
-    }
-  }
-
-  @Test func topKIsTheSameEverywhere() {
-    var random = SeededRandom(seed: 36)
-    for count in [1, 2, 3, 15, 16, 17, 255, 256, 257, 512, 1024] {
-      for k in Set([1, 2, 8, count / 2, count, count + 3]).filter({ $0 > 0 }) {
-        for style in 0..<5 {
-          let scores: [Float] = (0..<count).map { index in
-            switch style {
-            case 0: .random(in: -1...1, using: &random)
-            case 1: Float(Int.random(in: 0...3, using: &random))
-            case 2: index % 3 == 0 ? .nan : index % 3 == 1 ? -.infinity : .random(in: -1...1, using: &random)
-            case 3: index % 5 == 0 ? .infinity : -0.0
-            default: index % 2 == 0 ? 0 : -0.0
-            }
-          }
-          let expected = naiveTopK(scores, k)
-          for table in KernelTable.runnable {
-            var ids = [Int32](repeating: -7, count: k + 2)
-            let found = Int(table.row.pointee.topk(scores, Int64(count), Int64(k), &ids))
-            #expect(ids[..<found].map(Int.init) == expected)
-            #expect(ids[k...].allSatisfy { $0 == -7 })
-          }
-        }
-      }
-    }
-    var ids: [Int32] = [-7]
-    for table in KernelTable.runnable { #expect(table.row.pointee.topk([1, 2], 2, 0, &ids) == 0 && table.row.pointee.topk([1], 0, 1, &ids) == 0) }
-    #expect(ids == [-7])
   }
 }
