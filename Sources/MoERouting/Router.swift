@@ -63,7 +63,19 @@ public struct Router: Sendable {
 
   /// Logits [scores] of one row [hidden].
   package func logits(of row: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>) {
-    kernels.row.pointee.router_logits(row, weight, bias, Int64(configuration.scores), Int64(hidden), logits)
+    self.logits(of: row, 0..<configuration.scores, into: logits)
+  }
+
+  /// Some of the logits of one row; `logits` has room for all.
+  package func logits(of row: UnsafePointer<Float>, _ range: Range<Int>, into logits: UnsafeMutablePointer<Float>) {
+    let first = range.lowerBound
+    func write(_ bias: UnsafePointer<Float>?) {
+      weight.withUnsafeBufferPointer {
+        kernels.row.pointee.router_logits(
+          row, $0.baseAddress! + first * hidden, bias, Int64(range.count), Int64(hidden), logits + first)
+      }
+    }
+    if let bias { bias.withUnsafeBufferPointer { write($0.baseAddress! + first) } } else { write(nil) }
   }
 
   /// Experts and weights of every token from its logits [tokens, scores].
@@ -73,13 +85,13 @@ public struct Router: Sendable {
   public func route(logits: [Float], sequenceLengths: [Int]? = nil) throws(RoutingError) -> RouterOutput {
     let scores = configuration.scores
     guard logits.count % scores == 0 else { throw .shape("\(logits.count) logits are no rows of \(scores)") }
-    let tokens = logits.count / scores
-    if let sequenceLengths, sequenceLengths.contains(where: { !(0...tokens).contains($0) }) || sequenceLengths.reduce(0, &+) != tokens {
-      throw .shape("sequences of \(sequenceLengths) tokens for \(tokens) tokens")
-    }
-    var choices = try select(logits, tokens: tokens)
-    if let capacity = configuration.capacity { choices.drop(beyond: capacity, configuration, sequences: sequenceLengths ?? [tokens]) }
-    return choices.weighted(by: configuration)
+    let memory = GrowableBuffer(), choices = Choices(configuration, tokens: logits.count / scores, workers: 1, in: memory)
+    defer { withExtendedLifetime(memory) {} }
+    logits.withUnsafeBufferPointer { if let first = $0.baseAddress { choices.logits.update(from: first, count: logits.count) } }
+    for token in 0..<choices.tokens { select(token, worker: 0, in: choices) }
+    var output = RouterOutput()
+    try weigh(choices, sequenceLengths: sequenceLengths, into: &output)
+    return output
   }
 
   /// Logits, then experts and weights of rows [tokens, hidden].
