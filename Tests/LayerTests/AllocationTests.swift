@@ -7,11 +7,11 @@ import Testing
 
 @Suite(.enabled(if: moe_counts_allocations(), "allocations are not counted under a sanitizer or without glibc"))
 struct AllocationTests {
-  /// Softmax top-k, groups with a shared expert, a gate on the shared expert, weights on the input, SparseMixer, capacity, latent experts,
-  /// identity experts, expert choice of groups.
+  /// Softmax top-k, groups with a shared expert, a gate on the shared expert, weights on the input, SparseMixer, capacity, biases, latent
+  /// experts, identity experts, product keys.
   static let cases = [
     "qwen3_moe", "deepseek_v3", "qwen2_moe", "llama4", "phimoe", "switch_transformers", "switch_transformers_cap1", "mixtral", "gpt_oss",
-    "nemotron_h_all", "longcat_flash_all", "deepseek_v4_all", "doge_all",
+    "nemotron_h_latent_awkward", "longcat_flash_all", "deepseek_v4_all", "doge_all",
   ]
 
   @Test(arguments: cases)
@@ -29,6 +29,34 @@ struct AllocationTests {
           }
         }
       }
+    }
+  }
+
+  static let routers: [RouterConfiguration] = [
+    .init(scores: 16, score: .sqrtSoftplus, selection: .topK(3), norm: .init(), scale: 2.5),
+    .init(scores: 16, score: .softmax, selection: .topK(3), groups: .init(count: 4, kept: 2, score: .max, fill: 0), norm: .init(p: 2)),
+    .init(scores: 16, score: .softmax, selection: .topP(0.6)), .init(scores: 16, score: .softmax, selection: .topOfEachGroup(4)),
+    .init(scores: 16, score: .sigmoid, selection: .all, norm: .init(over: .all), nonFinite: .sanitize),
+    .init(scores: 16, score: .softmax, selection: .expertChoice(factor: 2)),
+    .init(
+      scores: 16, score: .softmax, selection: .topK(2),
+      capacity: .init(.twiceEvenShare, order: .rankMajor, perSequence: true, normBeforeDropping: true), norm: .init()),
+  ]
+
+  /// Routers that no fixture has; a token without finite logits among the others; bf16 rows; assignments of the caller's own.
+  @Test(arguments: routers.indices)
+  func routersAllocateNothing(_ index: Int) async {
+    await #expect(processExitsWith: .success) { [index] in
+      var random = SeededRandom(seed: 5)
+      let fixture = try LayerFixture.named("qwen3_moe"), plain = try fixture.layer(), states = try fixture.input().states
+      var configuration = plain.configuration, weights = plain.weights
+      configuration.router = AllocationTests.routers[index]
+      weights.router = try Router(configuration.router, weight: random.floats(16 * plain.hidden, in: -1...1), hidden: plain.hidden)
+      let layer = try MoELayer(configuration: configuration, weights: weights, on: LayerFixture.machines[2])
+      let rows = try states.rows((0..<64).map { $0 % states.tokens }).with(3, .nan), workspace = Workspace()
+      for type in [WeightFormat.f32, .bf16] { #expect(try layer.allocations(rows, type, workspace: workspace) == 0, "\(type)") }
+      #expect(try layer.allocations(rows, routing: layer.route(rows), workspace: workspace) == 0)
+      #expect(try layer.allocations(rows, workspace: workspace) == 0)
     }
   }
 
@@ -62,15 +90,18 @@ private struct Allocating: ParallelWork {
 
 extension MoELayer {
   /// Allocations of ten calls after some to warm up.
-  fileprivate func allocations(_ states: HiddenStates, workspace: Workspace?) throws -> Int64 {
-    var out = [Float](repeating: .nan, count: states.values.count), allocated: Int64 = 0
-    try states.values.withUnsafeBufferPointer { from in
-      try out.withUnsafeMutableBufferPointer { to in
-        let input = try RowView(from.baseAddress!, count: states.tokens, columns: states.hidden)
-        let output = try MutableRowView(to.baseAddress!, count: states.tokens, columns: states.hidden)
-        for _ in 0..<10 { try forward(input, into: output, workspace: workspace) }
+  fileprivate func allocations(
+    _ states: HiddenStates, _ type: WeightFormat = .f32, routing: RouterOutput? = nil, workspace: Workspace?
+  ) throws -> Int64 {
+    let from = try type.encode(states.values)
+    var to = from, allocated: Int64 = 0
+    try from.withUnsafeBytes { from in
+      try to.withUnsafeMutableBytes { to in
+        let input = try RowView(from.baseAddress!, type, count: states.tokens, columns: states.hidden)
+        let output = try MutableRowView(to.baseAddress!, type, count: states.tokens, columns: states.hidden)
+        for _ in 0..<10 { try forward(input, into: output, routing: routing, workspace: workspace) }
         let before = moe_allocations()
-        for _ in 0..<10 { try forward(input, into: output, workspace: workspace) }
+        for _ in 0..<10 { try forward(input, into: output, routing: routing, workspace: workspace) }
         allocated = moe_allocations() - before
       }
     }
