@@ -12,10 +12,19 @@ protocol StageWork: ParallelWork {
 
 /// Two works as one list of tasks, without a barrier between them.
 private struct InTurn<Work: StageWork>: ParallelWork {
-  let first: Work, firstTasks: Int, second: Work
+  let first: UnsafePointer<Work>, firstTasks: Int, second: UnsafePointer<Work>
 
   func perform(task: Int, worker: Int) {
-    if task < firstTasks { first.perform(task: task, worker: worker) } else { second.perform(task: task - firstTasks, worker: worker) }
+    if task < firstTasks {
+      perform(first, task: task, worker: worker)
+    } else {
+      perform(second, task: task - firstTasks, worker: worker)
+    }
+  }
+
+  /// Not `Copyable`: a work that may be copied would be, references and all, for every task.
+  private func perform<Borrowed: ParallelWork & ~Copyable>(_ work: UnsafePointer<Borrowed>, task: Int, worker: Int) {
+    work.pointee.perform(task: task, worker: worker)
   }
 }
 
@@ -24,7 +33,11 @@ extension WorkerPool {
   func run<Work: StageWork>(_ shared: Work?, _ routed: Work) {
     guard let shared else { return run(tasks: routed.tasks, routed) }
     let tasks = shared.tasks
-    run(tasks: tasks + routed.tasks, InTurn(first: shared, firstTasks: tasks, second: routed))
+    withUnsafePointer(to: shared) { first in
+      withUnsafePointer(to: routed) { second in
+        run(tasks: tasks + second.pointee.tasks, InTurn(first: first, firstTasks: tasks, second: second))
+      }
+    }
   }
 }
 
