@@ -40,7 +40,8 @@ package struct Choices: @unchecked Sendable {
     groups = configuration.groups?.count ?? 0
     let scratch = TokenScratch.words(scores: scores, widest: widest, groups: groups)
     let words = tokens * (2 + scores + 3 * most + 4) + experts + 2 * columns + workers * scratch
-    var next = buffer.room(for: words, of: Float.self)
+    let first = buffer.room(for: words, of: Float.self)
+    var next = first
     func part<Value: BitwiseCopyable>(_ count: Int, words: Int = 1) -> UnsafeMutablePointer<Value> {
       defer { next += count * words }
       return UnsafeMutableRawPointer(next).assumingMemoryBound(to: Value.self)
@@ -58,6 +59,7 @@ package struct Choices: @unchecked Sendable {
     self.columns = part(columns)
     columnWeights = part(columns)
     self.workers = part(workers * scratch)
+    assert(next == first + words)
   }
 
   /// Where one token is selected on one worker.
