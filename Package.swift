@@ -70,6 +70,7 @@ let package = Package(
 
     // Proof.
     .target(name: "MoEReference", path: "Tests/MoEReference", swiftSettings: rules),
+    .target(name: "CMoEAllocationCounter", path: "Tests/AllocationCounter"),
     .executableTarget(
       name: "kernbench",
       dependencies: ["MoE", "MoEReference", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -78,7 +79,7 @@ let package = Package(
     .testTarget(name: "CheckpointTests", dependencies: ["MoECheckpoint", "MoETensors", "MoEReference"]),
     .testTarget(name: "PlacementTests", dependencies: ["MoEPlacement", "MoEOpenCL"]),
     .testTarget(name: "RoutingTests", dependencies: ["MoERouting", "MoEDispatch", "MoEReference"]),
-    .testTarget(name: "LayerTests", dependencies: ["MoE", "MoEReference"]),
+    .testTarget(name: "LayerTests", dependencies: ["MoE", "MoEReference", "CMoEAllocationCounter"]),
   ],
   cLanguageStandard: .gnu17
 )

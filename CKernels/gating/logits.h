@@ -29,17 +29,18 @@ BODY void logits_tile(const float *x, int64_t x_stride, int tokens, const float 
 }
 
 /// Tiles of four experts for one token, or two for two: sums and rows stay in 16 registers.
-BODY void logits_of(const float *x, int64_t x_stride, int tokens, const float *w, const float *bias, int64_t experts, int64_t hidden, float *logits) {
+BODY void logits_of(const float *x, int64_t x_stride, int tokens, const float *w, const float *bias, int64_t experts, int64_t hidden, float *logits,
+                    int64_t stride) {
   int tile = 4 / tokens;
   int64_t e = 0;
   for (; e + tile <= experts; e += tile)
-    logits_tile(x, x_stride, tokens, w + e * hidden, bias ? bias + e : NULL, tile, hidden, logits + e, experts);
-  for (; e < experts; e++) logits_tile(x, x_stride, tokens, w + e * hidden, bias ? bias + e : NULL, 1, hidden, logits + e, experts);
+    logits_tile(x, x_stride, tokens, w + e * hidden, bias ? bias + e : NULL, tile, hidden, logits + e, stride);
+  for (; e < experts; e++) logits_tile(x, x_stride, tokens, w + e * hidden, bias ? bias + e : NULL, 1, hidden, logits + e, stride);
 }
 
 static void router_logits(const float *x, int64_t x_stride, int64_t m, const float *w, const float *bias, int64_t experts, int64_t hidden,
-                          float *logits) {
+                          float *logits, int64_t stride) {
   int64_t t = 0;
-  for (; t + 2 <= m; t += 2) logits_of(x + t * x_stride, x_stride, 2, w, bias, experts, hidden, logits + t * experts);
-  if (t < m) logits_of(x + t * x_stride, x_stride, 1, w, bias, experts, hidden, logits + t * experts);
+  for (; t + 2 <= m; t += 2) logits_of(x + t * x_stride, x_stride, 2, w, bias, experts, hidden, logits + t * stride, stride);
+  if (t < m) logits_of(x + t * x_stride, x_stride, 1, w, bias, experts, hidden, logits + t * stride, stride);
 }

@@ -161,10 +161,10 @@ typedef struct moe_kernels {
   bool (*supported)(void);
   /// Indexed like `moe_format_at`.
   const moe_format_kernels *formats;
-  /// logits[i * experts + e] = w[e, :] . x[i * x_stride, :] + bias[e] for i in [0, m), products and sums in double: identical on every ISA
+  /// logits[i * stride + e] = w[e, :] . x[i * x_stride, :] + bias[e] for i in [0, m), products and sums in double: identical on every ISA
   /// and for every m. `bias` may be NULL.
   void (*router_logits)(const float *x, int64_t x_stride, int64_t m, const float *w, const float *bias, int64_t experts, int64_t hidden,
-                        float *logits);
+                        float *logits, int64_t stride);
   /// Scores of one row of n logits, computed in double and rounded once: identical on every ISA.
   void (*router_scores)(moe_score kind, const float *logits, int64_t n, float *scores);
   /// Ids of the k largest of n scores, descending, ties to the lower id; NaN and -inf are never taken. Returns how many were found.

@@ -4,6 +4,7 @@ public import MoEFamilies
 public import MoEOpenCL
 public import MoEPlacement
 public import MoETensors
+internal import Synchronization
 
 /// Topology, worker threads and kernels; shared by all layers that run on it.
 public final class Machine: Sendable {
@@ -13,6 +14,8 @@ public final class Machine: Sendable {
   public let pool: WorkerPool
   /// The kernels of one ISA.
   public let kernels: KernelTable
+  /// Workspaces of calls that brought none, for the next such call.
+  private let idle = Mutex<[Workspace]>([])
 
   /// - Parameters:
   ///   - topology: what the machine is made of; its limits give the number of threads.
@@ -36,4 +39,22 @@ public final class Machine: Sendable {
   ///
   /// - Throws: `OpenCLError` when the loader itself fails.
   public func openCLDevices() throws(OpenCLError) -> OpenCL.Discovery { try OpenCL.discover() }
+
+  /// Frees the workspaces kept for calls that bring none: one for each such call that ran at the same time as others.
+  public func releaseWorkspaces() { idle.withLock { $0 = [] } }
+
+  /// The workspace of one call: its own, or one that is idle.
+  ///
+  /// - Throws: `MoEError.workspaceInUse`.
+  func claim(_ workspace: Workspace?) throws(MoEError) -> Workspace {
+    let claimed = workspace ?? idle.withLock { $0.popLast() } ?? Workspace()
+    try claimed.claim()
+    return claimed
+  }
+
+  /// Ends what `claim` began; a workspace that the call did not bring waits for the next.
+  func release(_ workspace: Workspace, isIdle: Bool) {
+    workspace.release()
+    if isIdle { idle.withLock { $0.append(workspace) } }
+  }
 }

@@ -26,7 +26,10 @@ extension MoELayer {
   /// - Throws: `MoEError.rows` for other shapes.
   public func gateUp(_ plan: DispatchPlan, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
-    return run(plan.rows, weights.experts.intermediate) { backend.gateUp(weights.experts, plan, hiddenStates.rows, into: $0) }
+    let activated = FloatRows(count: plan.rows, columns: weights.experts.intermediate), memory = StageMemory()
+    backend.gateUp(pass(plan, input: hiddenStates.rows, activated: activated), nil, memory)
+    withExtendedLifetime(memory) {}
+    return activated.states
   }
 
   /// Second grouped GEMM: down a for every row of the plan, [plan.rows, expert width].
@@ -37,7 +40,10 @@ extension MoELayer {
   /// - Throws: `MoEError.rows` for other shapes.
   public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
-    return run(plan.rows, weights.experts.hidden) { backend.down(weights.experts, plan, activated.rows, into: $0) }
+    let outputs = FloatRows(count: plan.rows, columns: weights.experts.hidden), memory = StageMemory()
+    backend.down(pass(plan, activated: activated.rows, outputs: outputs), nil, memory)
+    withExtendedLifetime(memory) {}
+    return outputs.states
   }
 
   /// Sum of every token's expert rows by their coefficients, in order of rank, and its identity experts' share, [tokens, expert width].
@@ -50,9 +56,9 @@ extension MoELayer {
   public func combine(_ plan: DispatchPlan, _ outputs: HiddenStates, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, outputs, rows: plan.rows, columns: weights.experts.hidden)
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
-    return run(plan.tokenCount, weights.experts.hidden) {
-      backend.combine(weights.experts, plan, outputs.rows, hidden: hiddenStates.rows, into: $0, adding: false)
-    }
+    let output = FloatRows(count: plan.tokenCount, columns: weights.experts.hidden)
+    backend.combine(pass(plan, input: hiddenStates.rows, outputs: outputs.rows), nil, into: output, adding: false)
+    return output.states
   }
 
   private func check(_ plan: DispatchPlan, _ states: HiddenStates, rows: Int, columns: Int) throws(MoEError) {
@@ -62,11 +68,10 @@ extension MoELayer {
     guard states.tokens == rows, states.hidden == columns else { throw .rows(expected: [rows, columns], found: [states.tokens, states.hidden]) }
   }
 
-  /// Runs one stage into new rows.
-  private func run(_ count: Int, _ columns: Int, _ stage: (FloatRows) -> Void) -> HiddenStates {
-    let result = FloatRows(count: count, columns: columns)
-    stage(result)
-    return result.states
+  /// A pass with the rows that one stage touches.
+  private func pass(_ plan: DispatchPlan, input: FloatRows? = nil, activated: FloatRows? = nil, outputs: FloatRows? = nil) -> ExpertPass {
+    let none = FloatRows(count: 0, columns: 0)
+    return ExpertPass(weights.experts, plan, input: input ?? none, activated: activated ?? none, outputs: outputs ?? none)
   }
 }
 

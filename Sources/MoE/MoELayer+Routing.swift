@@ -1,7 +1,7 @@
-// Router scores of a layer's rows, in parallel over the tokens.
+// Routing of a layer's rows, in parallel over the tokens.
 
-internal import MoEFamilies
-internal import MoEGroupedGEMM
+public import MoEFamilies
+internal import MoEPlacement
 public import MoERouting
 internal import MoETensors
 
@@ -16,21 +16,53 @@ extension MoELayer {
     }
   }
 
-  func route(_ hidden: FloatRows, sequenceLengths: [Int]?) throws(MoEError) -> RouterOutput {
-    let scores = weights.router.configuration.scores
-    let logits = [Float](unsafeUninitializedCapacity: hidden.count * scores) { out, initialized in
-      if let base = out.baseAddress { backend.forEach(hidden.count) { weights.router.logits(of: hidden.row($0), into: base + $0 * scores) } }
-      initialized = hidden.count * scores
-    }
-    return try MoEError.routing { () throws(RoutingError) in try weights.router.route(logits: logits, sequenceLengths: sequenceLengths) }
+  func route(_ hidden: FloatRows, sequenceLengths: [Int]?, in workspace: Workspace) throws(MoEError) -> RouterOutput {
+    let router = weights.router, pool = machine.pool
+    let choices = Choices(router.configuration, tokens: hidden.count, workers: pool.threads, in: workspace.choices)
+    let logits = LogitWork(router: router, hidden: hidden, choices: choices)
+    pool.run(tasks: logits.tasks, logits)
+    pool.run(tasks: hidden.count, SelectionWork(router: router, choices: choices))
+    do { try router.weigh(choices, sequenceLengths: sequenceLengths, into: &workspace.routing) } catch { throw .routing(error) }
+    return workspace.routing
   }
 
   /// Coefficient of the shared expert for every token: 1, or the sigmoid of its gate.
-  func sharedCoefficients(_ hidden: FloatRows) -> [Float] {
-    guard let gate = weights.sharedGate else { return [Float](repeating: 1, count: hidden.count) }
-    return [Float](unsafeUninitializedCapacity: hidden.count) { out, initialized in
-      if let base = out.baseAddress { backend.forEach(hidden.count) { base[$0] = weights.router.sigmoid(of: hidden.row($0), gate) } }
-      initialized = hidden.count
+  func sharedCoefficients(_ hidden: FloatRows, in workspace: Workspace) -> UnsafeBufferPointer<Float> {
+    let coefficients: UnsafeMutablePointer<Float> = workspace.sharedCoefficients.room(for: hidden.count)
+    if let gate = weights.sharedGate {
+      machine.pool.run(tasks: hidden.count, SharedGateWork(router: weights.router, gate: gate, hidden: hidden, coefficients: coefficients))
+    } else {
+      coefficients.update(repeating: 1, count: hidden.count)
     }
+    return UnsafeBufferPointer(start: coefficients, count: hidden.count)
   }
+}
+
+/// Logits, some experts of some tokens a task; tokens that meet the same rows of the router's weight follow one another.
+private struct LogitWork: ParallelWork {
+  let router: Router, hidden: FloatRows, choices: Choices
+  private static let experts = 16, tokens = 8
+
+  private var scores: Int { router.configuration.scores }
+  private var tokenTiles: Int { (hidden.count + Self.tokens - 1) / Self.tokens }
+  var tasks: Int { (scores + Self.experts - 1) / Self.experts * tokenTiles }
+
+  func perform(task: Int, worker: Int) {
+    let token = task % tokenTiles * Self.tokens, first = task / tokenTiles * Self.experts
+    router.logits(
+      of: hidden.row(token), stride: hidden.stride, count: min(Self.tokens, hidden.count - token),
+      first..<min(first + Self.experts, scores), into: choices.logits + token * scores)
+  }
+}
+
+private struct SelectionWork: ParallelWork {
+  let router: Router, choices: Choices
+
+  func perform(task token: Int, worker: Int) { router.select(token, worker: worker, in: choices) }
+}
+
+private struct SharedGateWork: ParallelWork {
+  let router: Router, gate: [Float], hidden: FloatRows, coefficients: UnsafeMutablePointer<Float>
+
+  func perform(task token: Int, worker: Int) { coefficients[token] = router.sigmoid(of: hidden.row(token), gate) }
 }

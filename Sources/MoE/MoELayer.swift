@@ -1,7 +1,6 @@
 // The MoE feed-forward layer: hidden states in, hidden states out.
 
 public import MoECheckpoint
-internal import MoEDispatch
 public import MoEExperts
 public import MoEFamilies
 internal import MoEGroupedGEMM
@@ -19,6 +18,7 @@ public struct MoELayer: Sendable {
   /// Router, experts, shared expert and projections, packed.
   public let weights: LayerWeights
   let backend: any GroupedGEMMBackend
+  let machine: Machine
 
   /// Where the experts are computed.
   public enum Device: String, Sendable, CaseIterable {
@@ -68,6 +68,7 @@ public struct MoELayer: Sendable {
   ) throws(MoEError) {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     self.configuration = configuration
+    self.machine = machine
     switch device {
     case .cpu:
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
@@ -115,52 +116,58 @@ public struct MoELayer: Sendable {
   ///   - output: [tokens, hidden]; overwritten.
   ///   - routing: precomputed experts and weights; nil to run the router.
   ///   - sequenceLengths: tokens of each sequence, for routers that count capacity by sequence; nil for one sequence.
-  /// - Returns: the experts and weights used.
-  /// - Throws: `MoEError.rows` for other shapes; `.routing` for assignments that do not fit.
+  ///   - workspace: memory of the call; nil for one that the machine keeps.
+  /// - Returns: the experts and weights used; the next call with the workspace copies them if they are still held.
+  /// - Throws: `MoEError.rows` for other shapes; `.routing` for assignments that do not fit; `.workspaceInUse`.
   @discardableResult
   public func forward(
-    _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil
+    _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil, workspace: Workspace? = nil
   ) throws(MoEError) -> RouterOutput {
-    try forward(input, into: output, routing: routing, sequenceLengths: sequenceLengths) { _ in }
+    try forward(input, into: output, routing: routing, sequenceLengths: sequenceLengths, workspace: workspace) { _ in }
   }
 
-  /// As the public `forward`; `finished` is called after each stage that the layer has, for taking its time.
+  /// As the public `forward`; `finished` is called after each stage, for taking its time.
   package func forward(
     _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil,
-    finished: (LayerStage) -> Void
+    workspace: Workspace? = nil, finished: (LayerStage) -> Void
   ) throws(MoEError) -> RouterOutput {
     try check(input, output, routing)
-    let hidden = FloatRows(widening: input, by: backend)
-    let result = FloatRows(receiving: output)
-    let routing = if let routing { routing } else { try route(hidden, sequenceLengths: sequenceLengths) }
+    let memory = try machine.claim(workspace)
+    defer { machine.release(memory, isIdle: workspace == nil) }
+    let hidden = FloatRows(widening: input, in: memory.hidden, on: machine.pool)
+    let result = FloatRows(receiving: output, in: memory.result)
+    let routing = if let routing { routing } else { try route(hidden, sequenceLengths: sequenceLengths, in: memory) }
     finished(.route)
-    let plan = DispatchPlan(routing, experts: weights.experts.count)
+    memory.routed.plan.sort(routing, experts: weights.experts.count)
+    if weights.shared != nil { memory.shared.plan.sort(everyToken: sharedCoefficients(hidden, in: memory)) }
     finished(.plan)
-    let expertInput = hidden.projected(by: weights.latentIn, backend)
-    let activated = FloatRows(count: plan.rows, columns: weights.experts.intermediate)
-    backend.gateUp(weights.experts, plan, expertInput, into: activated)
+    let routed = memory.routed.pass(weights.experts, input: project(hidden, memory))
+    let shared = weights.shared.map { memory.shared.pass($0, input: hidden) }
+    backend.gateUp(routed, shared, memory.stages)
     finished(.gateUp)
-    let expertOutputs = FloatRows(count: plan.rows, columns: weights.experts.hidden)
-    backend.down(weights.experts, plan, activated, into: expertOutputs)
+    backend.down(routed, shared, memory.stages)
     finished(.down)
-    let combined = weights.latentOut == nil ? result : FloatRows(count: input.count, columns: weights.experts.hidden)
-    backend.combine(weights.experts, plan, expertOutputs, hidden: expertInput, into: combined, adding: false)
-    if let latentOut = weights.latentOut { backend.project(latentOut, combined, into: result) }
+    combine(routed, shared, into: result, memory)
     finished(.combine)
-    if let shared = weights.shared { addShared(shared, hidden, into: result, finished) }
-    if let bias = weights.outputBias { result.add(bias, backend) }
-    result.store(into: output, by: backend)
+    result.finish(weights.outputBias, into: output, on: machine.pool)
     return routing
   }
 
-  /// The shared expert: one bank of one, every token its row, the gate its coefficient.
-  private func addShared(_ shared: ExpertBank, _ hidden: FloatRows, into result: FloatRows, _ finished: (LayerStage) -> Void) {
-    let plan = DispatchPlan(everyToken: sharedCoefficients(hidden))
-    let activated = FloatRows(count: plan.rows, columns: shared.intermediate), outputs = FloatRows(count: plan.rows, columns: shared.hidden)
-    backend.gateUp(shared, plan, hidden, into: activated)
-    backend.down(shared, plan, activated, into: outputs)
-    backend.combine(shared, plan, outputs, hidden: hidden, into: result, adding: true)
-    finished(.shared)
+  /// The rows that the routed experts read: the layer's own, or their projection into the experts' width.
+  private func project(_ hidden: FloatRows, _ memory: Workspace) -> FloatRows {
+    guard let latentIn = weights.latentIn else { return hidden }
+    let latent = FloatRows(count: hidden.count, columns: latentIn.rows, in: memory.latent)
+    backend.project(latentIn, hidden, into: latent, memory.stages)
+    return latent
+  }
+
+  /// The sum of all experts' rows; latent experts' are projected before the shared expert's are added.
+  private func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into result: FloatRows, _ memory: Workspace) {
+    guard let latentOut = weights.latentOut else { return backend.combine(routed, shared, into: result, adding: false) }
+    let combined = FloatRows(count: result.count, columns: latentOut.columns, in: memory.combined)
+    backend.combine(routed, nil, into: combined, adding: false)
+    backend.project(latentOut, combined, into: result, memory.stages)
+    if let shared { backend.combine(shared, nil, into: result, adding: true) }
   }
 
   private func check(_ input: RowView, _ output: MutableRowView, _ routing: RouterOutput?) throws(MoEError) {
@@ -182,12 +189,13 @@ extension MoELayer {
   /// - Throws: `MoEError.shape` when the weights are not those of the configuration.
   public func replacing(_ weights: LayerWeights) throws(MoEError) -> MoELayer {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
-    return MoELayer(configuration: configuration, weights: weights, backend: backend)
+    return MoELayer(configuration: configuration, weights: weights, backend: backend, machine: machine)
   }
 
-  private init(configuration: MoEConfiguration, weights: LayerWeights, backend: any GroupedGEMMBackend) {
+  private init(configuration: MoEConfiguration, weights: LayerWeights, backend: any GroupedGEMMBackend, machine: Machine) {
     self.configuration = configuration
     self.weights = weights
     self.backend = backend
+    self.machine = machine
   }
 }

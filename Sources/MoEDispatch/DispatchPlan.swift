@@ -6,39 +6,51 @@ public import MoERouting
 ///
 /// Row a of the plan is token `tokens[a]` in its expert's group `offsets[e]..<offsets[e + 1]`; inside a group tokens ascend.
 public struct DispatchPlan: Sendable {
-  /// Number of tokens of the call.
-  public let tokenCount: Int
   /// First row of each expert; experts + 1 entries. Empty groups are legal.
-  public let offsets: [Int]
+  public private(set) var offsets: [Int] = [0]
+  /// Experts that have rows, ascending.
+  public private(set) var activeExperts: [Int32] = []
   /// Token of each row.
-  public let tokens: [Int32]
+  public private(set) var tokens: [Int32] = []
   /// Coefficient of each row.
-  public let weights: [Float]
+  public private(set) var weights: [Float] = []
   /// Rank of each row among its token's assignments.
-  public let slots: [Int32]
+  public private(set) var slots: [Int32] = []
   /// Rows of token t, in order of rank, are `rowOf[rowOffsets[t]..<rowOffsets[t + 1]]`.
-  public let rowOf: [Int]
+  public private(set) var rowOf: [Int] = []
   /// First entry of each token in `rowOf`; tokens + 1 entries.
-  public let rowOffsets: [Int]
+  public private(set) var rowOffsets: [Int] = [0]
   /// Sum of the coefficients of identity experts, which return their input; empty when there are none.
-  public let identityWeights: [Float]
+  public private(set) var identityWeights: [Float] = []
+
+  /// The plan of no tokens and no experts.
+  package init() {}
 
   /// Sorts the assignments of `routing`; ids from `experts` on are virtual and never become rows.
   ///
   /// - Parameter identity: true when virtual experts return their input, false when they return zero.
-  public init(_ routing: RouterOutput, experts: Int, identity: Bool = true) {
-    let tokenCount = routing.tokens
-    var offsets = [Int](repeating: 0, count: experts + 1)
+  public init(_ routing: RouterOutput, experts: Int, identity: Bool = true) { sort(routing, experts: experts, identity: identity) }
+
+  /// Every token to one expert: the plan of a shared expert with a coefficient a token.
+  public init(everyToken weights: [Float]) { weights.withUnsafeBufferPointer { sort(everyToken: $0) } }
+
+  /// As the initialiser, in the memory of the plan that was here.
+  package mutating func sort(_ routing: RouterOutput, experts: Int, identity: Bool = true) {
+    offsets.refill(0, count: experts + 1)
     for id in routing.expertIDs where Int(id) < experts { offsets[Int(id) + 1] += 1 }
-    for expert in 0..<experts { offsets[expert + 1] += offsets[expert] }
+    activeExperts.removeAll(keepingCapacity: true)
+    for expert in 0..<experts {
+      if offsets[expert + 1] > 0 { activeExperts.append(Int32(expert)) }
+      offsets[expert + 1] += offsets[expert]
+    }
     let rows = offsets[experts]
-    var next = Array(offsets.dropLast())
-    var tokens = [Int32](repeating: 0, count: rows), slots = tokens, weights = [Float](repeating: 0, count: rows)
-    var rowOf: [Int] = [], rowOffsets = [0], identityWeights: [Float] = []
-    rowOf.reserveCapacity(rows)
-    rowOffsets.reserveCapacity(tokenCount + 1)
-    if identity, routing.experts > experts { identityWeights = [Float](repeating: 0, count: tokenCount) }
-    for token in 0..<tokenCount {
+    tokens.refill(0, count: rows)
+    slots.refill(0, count: rows)
+    weights.refill(0, count: rows)
+    rowOf.removeAll(keepingCapacity: true)
+    rowOffsets.refill(0, count: 1)
+    identityWeights.refill(0, count: identity && routing.experts > experts ? routing.tokens : 0)
+    for token in 0..<routing.tokens {
       let first = routing.offsets[token]
       for assignment in first..<routing.offsets[token + 1] {
         let expert = Int(routing.expertIDs[assignment])
@@ -46,8 +58,9 @@ public struct DispatchPlan: Sendable {
           if identity { identityWeights[token] += routing.weights[assignment] }
           continue
         }
-        let row = next[expert]
-        next[expert] += 1
+        // Each group's first row moves to its end, where the next group begins.
+        let row = offsets[expert]
+        offsets[expert] += 1
         tokens[row] = Int32(token)
         slots[row] = Int32(assignment - first)
         weights[row] = routing.weights[assignment]
@@ -55,32 +68,40 @@ public struct DispatchPlan: Sendable {
       }
       rowOffsets.append(rowOf.count)
     }
-    self.tokenCount = tokenCount
-    self.offsets = offsets
-    self.tokens = tokens
-    self.weights = weights
-    self.slots = slots
-    self.rowOf = rowOf
-    self.rowOffsets = rowOffsets
-    self.identityWeights = identityWeights
+    for expert in stride(from: experts, to: 0, by: -1) { offsets[expert] = offsets[expert - 1] }
+    offsets[0] = 0
   }
 
-  /// Every token to one expert: the plan of a shared expert with a coefficient a token.
-  public init(everyToken weights: [Float]) {
-    tokenCount = weights.count
-    offsets = [0, weights.count]
-    tokens = (0..<weights.count).map(Int32.init)
-    slots = [Int32](repeating: 0, count: weights.count)
-    self.weights = weights
-    rowOf = Array(0..<weights.count)
-    rowOffsets = Array(0...weights.count)
-    identityWeights = []
+  /// As the initialiser, in the memory of the plan that was here.
+  package mutating func sort(everyToken coefficients: UnsafeBufferPointer<Float>) {
+    let count = coefficients.count
+    offsets.refill(0, count: 2)
+    offsets[1] = count
+    activeExperts.refill(0, count: min(count, 1))
+    weights.removeAll(keepingCapacity: true)
+    weights.append(contentsOf: coefficients)
+    slots.refill(0, count: count)
+    tokens.refill(0, count: count)
+    rowOf.refill(0, count: count)
+    rowOffsets.refill(0, count: count + 1)
+    for token in 0..<count { (tokens[token], rowOf[token], rowOffsets[token + 1]) = (Int32(token), token, token + 1) }
+    identityWeights.removeAll(keepingCapacity: true)
   }
 
+  /// Number of tokens of the call.
+  public var tokenCount: Int { rowOffsets.count - 1 }
   /// Number of experts.
   public var experts: Int { offsets.count - 1 }
   /// Number of rows.
   public var rows: Int { tokens.count }
   /// Rows of one expert.
   public func rows(of expert: Int) -> Range<Int> { offsets[expert]..<offsets[expert + 1] }
+}
+
+extension Array {
+  /// `count` times `value`, in the memory that is there if it is enough.
+  fileprivate mutating func refill(_ value: Element, count: Int) {
+    removeAll(keepingCapacity: true)
+    append(contentsOf: repeatElement(value, count: count))
+  }
 }

@@ -92,6 +92,8 @@ public struct ExpertBank: Sendable {
   public let outputScale: Float
   /// True when some matrix wants its input columns in another order.
   package let reordersColumns: Bool
+  /// Formats of the gate and up matrices, and of the down matrices, that take their input columns in the order of the rows.
+  package let gateUpFormats: [WeightFormat], downFormats: [WeightFormat]
 
   /// - Throws: `ShapeError` when there is no expert or one differs in shape from the first.
   public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, outputScale: Float = 1, name: String = "experts")
@@ -119,6 +121,8 @@ public struct ExpertBank: Sendable {
     self.weightOnInput = weightOnInput
     self.outputScale = outputScale
     reordersColumns = experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil || $0.down.inputOrder != nil }
+    gateUpFormats = formats(of: experts.lazy.map(\.up)).union(formats(of: experts.lazy.compactMap(\.gate))).sorted { $0.index < $1.index }
+    downFormats = formats(of: experts.lazy.map(\.down)).sorted { $0.index < $1.index }
   }
 
   /// The bank with other matrices of the same shapes; `replace` sees gate, up and down of one expert after the other.
@@ -138,4 +142,8 @@ public struct ExpertBank: Sendable {
   public var isGated: Bool { experts[0].gate != nil }
   /// Bytes of all packed matrices and biases.
   public var residentBytes: Int { experts.reduce(0) { $0 + $1.residentBytes } }
+}
+
+private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> {
+  Set(matrices.lazy.filter { $0.inputOrder == nil }.map(\.format))
 }

@@ -28,6 +28,8 @@ public enum MoEError: Error, CustomStringConvertible {
   case rows(expected: [Int], found: [Int])
   /// A machine resource: threads, devices.
   case machine(String)
+  /// Another call is using the workspace.
+  case workspaceInUse
 
   public var description: String {
     switch self {
@@ -44,6 +46,7 @@ public enum MoEError: Error, CustomStringConvertible {
       "no MoE layer \(layer); found \(found.isEmpty ? "none" : found.prefix(8).joined(separator: ", ") + (found.count > 8 ? ", .. (\(found.count))" : ""))"
     case .rows(let expected, let found): "expected rows of shape \(expected), found \(found)"
     case .machine(let reason): reason
+    case .workspaceInUse: "the workspace is in use by another call; a workspace serves one call at a time"
     }
   }
 

@@ -1,6 +1,6 @@
 // OpenBLAS as an explicit f32 backend: one product an expert on weights widened for the call.
 
-package import MoEDispatch
+internal import MoEDispatch
 package import MoEExperts
 package import MoEPlacement
 package import MoETensors
@@ -28,15 +28,21 @@ extension BLASBackend: GroupedGEMMBackend {
 
   package func usesInt8(_ bank: ExpertBank) -> Bool { false }
 
-  package func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows) {
-    for expert in 0..<bank.count where !plan.rows(of: expert).isEmpty {
-      let group = plan.rows(of: expert), weights = bank.experts[expert]
+  package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory) {
+    gateUp(routed)
+    if let shared { gateUp(shared) }
+  }
+
+  private func gateUp(_ pass: ExpertPass) {
+    let bank = pass.bank, plan = pass.plan
+    for expert in plan.activeExperts {
+      let group = plan.rows(of: Int(expert)), weights = bank.experts[Int(expert)]
       let input = FloatRows(count: group.count, columns: bank.hidden)
       for (index, row) in group.enumerated() {
-        let factor = bank.weightOnInput ? plan.weights[row] : 1, source = hidden.row(Int(plan.tokens[row]))
+        let factor = bank.weightOnInput ? plan.weights[row] : 1, source = pass.input.row(Int(plan.tokens[row]))
         for column in 0..<bank.hidden { input.row(index)[column] = factor * source[column] }
       }
-      let target = activated.part(group)
+      let target = pass.activated.part(group)
       let up = FloatRows(count: group.count, columns: bank.intermediate), gate = FloatRows(count: group.count, columns: bank.intermediate)
       multiply(weights.up, input, up, weights.upBias)
       if let matrix = weights.gate { multiply(matrix, input, gate, weights.gateBias) }
@@ -47,22 +53,25 @@ extension BLASBackend: GroupedGEMMBackend {
     }
   }
 
-  package func down(_ bank: ExpertBank, _ plan: DispatchPlan, _ activated: FloatRows, into outputs: FloatRows) {
-    for expert in 0..<bank.count where !plan.rows(of: expert).isEmpty {
-      let group = plan.rows(of: expert)
-      multiply(bank.experts[expert].down, activated.part(group), outputs.part(group), bank.experts[expert].downBias)
+  package func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory) {
+    down(routed)
+    if let shared { down(shared) }
+  }
+
+  private func down(_ pass: ExpertPass) {
+    for expert in pass.plan.activeExperts {
+      let group = pass.plan.rows(of: Int(expert)), weights = pass.bank.experts[Int(expert)]
+      multiply(weights.down, pass.activated.part(group), pass.outputs.part(group), weights.downBias)
     }
   }
 
-  package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows) { multiply(matrix, input, outputs, nil) }
-
-  package func combine(
-    _ bank: ExpertBank, _ plan: DispatchPlan, _ outputs: FloatRows, hidden: FloatRows, into output: FloatRows, adding: Bool
-  ) {
-    host.combine(bank, plan, outputs, hidden: hidden, into: output, adding: adding)
+  package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) {
+    multiply(matrix, input, outputs, nil)
   }
 
-  package func forEach(_ count: Int, _ body: (Int) -> Void) { host.forEach(count, body) }
+  package func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool) {
+    host.combine(routed, shared, into: output, adding: adding)
+  }
 
   private func multiply(_ matrix: PackedMatrix, _ input: FloatRows, _ out: FloatRows, _ bias: [Float]?) {
     guard input.count > 0 else { return }

@@ -1,7 +1,6 @@
 // The CPU backend: kernels of one ISA, driven by a pool of threads.
 
 internal import CMoEKernels
-package import MoEDispatch
 package import MoEExperts
 package import MoEPlacement
 package import MoETensors
@@ -22,80 +21,51 @@ package struct CPUBackend: Sendable {
 extension CPUBackend: GroupedGEMMBackend {
   package var name: String { "cpu" }
 
-  package func usesInt8(_ bank: ExpertBank) -> Bool {
-    bank.experts.contains { takesInt8($0.up) || takesInt8($0.down) || $0.gate.map(takesInt8) == true }
+  package func usesInt8(_ bank: ExpertBank) -> Bool { takesInt8(bank.gateUpFormats) || takesInt8(bank.downFormats) }
+
+  package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory) {
+    let input = StageInput(gateUpOf: routed, self, in: memory.routed)
+    let beside = shared.map { StageInput(gateUpOf: $0, self, in: memory.shared, beside: input) }
+    pool.run(both(shared, beside) { InputWork($1, gateUpOf: $0, kernels) }, InputWork(input, gateUpOf: routed, kernels))
+    let scratch = scratch(columns: max(routed.bank.hidden, shared?.bank.hidden ?? 0), for: routed, shared, in: memory)
+    pool.run(
+      both(shared, beside) { GateUpWork(backend: self, pass: $0, input: $1, scratch: scratch) },
+      GateUpWork(backend: self, pass: routed, input: input, scratch: scratch))
   }
 
-  package func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows) {
-    let input = StageInput(hidden, plan, for: bank, self)
-    let scratch = StageScratch(workers: pool.threads, columns: bank.hidden, reorders: bank.reordersColumns)
-    forEachPanel(plan, rows: bank.intermediate) { expert, panel, tile, worker in
-      let scratch = scratch[worker], weights = bank.experts[expert], width = panel.count
-      multiply(weights.up, weights.upBias, panel, input, tile, segment: bank.hidden, into: scratch.up, stride: width, scratch)
-      if let gate = weights.gate {
-        multiply(gate, weights.gateBias, panel, input, tile, segment: bank.hidden, into: scratch.gate, stride: width, scratch)
-      }
-      for (index, row) in tile.enumerated() {
-        kernels.activate(
-          bank.activation, gate: bank.isGated ? scratch.gate + index * width : nil, up: scratch.up + index * width, width,
-          into: activated.row(row) + panel.lowerBound)
-      }
-    }
+  package func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory) {
+    let input = StageInput(routed.activated, isQuantized: takesInt8(routed.bank.downFormats), in: memory.routed)
+    let beside = shared.map { StageInput($0.activated, isQuantized: takesInt8($0.bank.downFormats), in: memory.shared) }
+    pool.run(beside.map { InputWork($0, kernels) }, InputWork(input, kernels))
+    let scratch = scratch(columns: max(routed.bank.intermediate, shared?.bank.intermediate ?? 0), for: routed, shared, in: memory)
+    pool.run(
+      both(shared, beside) { DownWork(backend: self, pass: $0, input: $1, scratch: scratch) },
+      DownWork(backend: self, pass: routed, input: input, scratch: scratch))
   }
 
-  package func down(_ bank: ExpertBank, _ plan: DispatchPlan, _ activated: FloatRows, into outputs: FloatRows) {
-    let input = StageInput(activated, for: bank.experts.lazy.map(\.down), self)
-    let scratch = StageScratch(workers: pool.threads, columns: bank.intermediate, reorders: bank.reordersColumns)
-    forEachPanel(plan, rows: bank.hidden) { expert, panel, tile, worker in
-      let weights = bank.experts[expert]
-      multiply(
-        weights.down, weights.downBias, panel, input, tile, segment: weights.down.segment,
-        into: outputs.row(tile.lowerBound) + panel.lowerBound, stride: outputs.stride, scratch[worker])
-    }
+  package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) {
+    let stage = StageInput(input, isQuantized: takesInt8(matrix), in: memory.routed)
+    pool.run(nil, InputWork(stage, kernels))
+    let scratch = StageScratch(workers: pool.threads, columns: matrix.columns, reorders: matrix.inputOrder != nil, in: memory.scratch)
+    pool.run(nil, ProjectWork(backend: self, matrix: matrix, input: stage, outputs: outputs, scratch: scratch))
   }
 
-  package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows) {
-    let stage = StageInput(input, for: [matrix], self)
-    let scratch = StageScratch(workers: pool.threads, columns: matrix.columns, reorders: matrix.inputOrder != nil)
-    forEachPanel(DispatchPlan(everyToken: [Float](repeating: 1, count: input.count)), rows: matrix.rows) { _, panel, tile, worker in
-      multiply(
-        matrix, nil, panel, stage, tile, segment: matrix.columns, into: outputs.row(tile.lowerBound) + panel.lowerBound,
-        stride: outputs.stride, scratch[worker])
-    }
+  package func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool) {
+    pool.run(
+      tasks: output.count,
+      CombineWork(kernels: kernels, routed: routed, shared: shared ?? routed, hasShared: shared != nil, output: output, adding: adding))
   }
 
-  package func combine(
-    _ bank: ExpertBank, _ plan: DispatchPlan, _ outputs: FloatRows, hidden: FloatRows, into output: FloatRows, adding: Bool
-  ) {
-    pool.run(tasks: plan.tokenCount) { token, _ in
-      let target = output.row(token)
-      if !adding { target.update(repeating: 0, count: output.columns) }
-      for index in plan.rowOffsets[token]..<plan.rowOffsets[token + 1] {
-        let row = plan.rowOf[index]
-        kernels.accumulate((bank.weightOnInput ? 1 : plan.weights[row]) * bank.outputScale, outputs.row(row), output.columns, into: target)
-      }
-      if !plan.identityWeights.isEmpty, plan.identityWeights[token] != 0 {
-        kernels.accumulate(plan.identityWeights[token], hidden.row(token), output.columns, into: target)
-      }
-    }
+  private func scratch(columns: Int, for routed: ExpertPass, _ shared: ExpertPass?, in memory: StageMemory) -> StageScratch {
+    let reorders = routed.bank.reordersColumns || shared?.bank.reordersColumns == true
+    return StageScratch(workers: pool.threads, columns: columns, reorders: reorders, in: memory.scratch)
   }
+}
 
-  package func forEach(_ count: Int, _ body: (Int) -> Void) { pool.run(tasks: count) { task, _ in body(task) } }
-
-  /// Runs `body` for every (expert with rows, weight panel, token tile), tiles of a panel in one task.
-  private func forEachPanel(
-    _ plan: DispatchPlan, rows: Int, _ body: (_ expert: Int, _ panel: Range<Int>, _ tile: Range<Int>, _ worker: Int) -> Void
-  ) {
-    let busy = (0..<plan.experts).filter { !plan.rows(of: $0).isEmpty }
-    let panels = (rows + panelRows - 1) / panelRows
-    pool.run(tasks: busy.count * panels) { task, worker in
-      let expert = busy[task / panels], first = task % panels * panelRows
-      let group = plan.rows(of: expert)
-      for start in stride(from: group.lowerBound, to: group.upperBound, by: tokenTile) {
-        body(expert, first..<min(first + panelRows, rows), start..<min(start + tokenTile, group.upperBound), worker)
-      }
-    }
-  }
+/// The work of the shared expert's pass, where there is one.
+private func both<Work>(_ pass: ExpertPass?, _ input: StageInput?, _ work: (ExpertPass, StageInput) -> Work) -> Work? {
+  guard let pass, let input else { return nil }
+  return work(pass, input)
 }
 
 extension KernelTable {

@@ -6,7 +6,8 @@ package import MoETensors
 
 /// Where the products of experts and rows are computed.
 ///
-/// Rows of a plan are sorted by expert; a row's result depends on nothing but the row and its expert.
+/// Rows of a plan are sorted by expert; a row's result depends on nothing but the row and its expert. Routed experts and the shared
+/// one are computed together, as one list of tasks.
 package protocol GroupedGEMMBackend: Sendable {
   /// The device, as kernbench names it: "cpu", "blas".
   var name: String { get }
@@ -14,18 +15,36 @@ package protocol GroupedGEMMBackend: Sendable {
   /// True when some product of these experts is computed on int8 activations.
   func usesInt8(_ bank: ExpertBank) -> Bool
 
-  /// activated[row] = act(gate x) * up x for the token x of every row of the plan; [plan.rows, intermediate].
-  func gateUp(_ bank: ExpertBank, _ plan: DispatchPlan, _ hidden: FloatRows, into activated: FloatRows)
+  /// activated[row] = act(gate x) * up x for the token x of every row of each plan.
+  func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory)
 
-  /// outputs[row] = down activated[row] (+ bias); [plan.rows, hidden].
-  func down(_ bank: ExpertBank, _ plan: DispatchPlan, _ activated: FloatRows, into outputs: FloatRows)
+  /// outputs[row] = down activated[row] (+ bias).
+  func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory)
 
   /// outputs = matrix x for every row: dense projections around the experts.
-  func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows)
+  func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory)
 
-  /// output[token] = sum over its rows, in order of rank, of coefficient * outputs[row], plus identity experts' share of `hidden`.
-  func combine(_ bank: ExpertBank, _ plan: DispatchPlan, _ outputs: FloatRows, hidden: FloatRows, into output: FloatRows, adding: Bool)
+  /// output[token] = sum over its rows, in order of rank, of coefficient * outputs[row], plus identity experts' share of the input, plus
+  /// the shared expert's row; added to what is there when `adding`.
+  func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool)
+}
 
-  /// Runs `body` for every index below `count`, in parallel where the device's host can.
-  func forEach(_ count: Int, _ body: (Int) -> Void)
+/// One bank's share of a call: its plan, and the rows before, between and after its two products.
+package struct ExpertPass: Sendable {
+  package let bank: ExpertBank
+  package let plan: DispatchPlan
+  /// [plan.tokenCount, bank.hidden].
+  package let input: FloatRows
+  /// [plan.rows, bank.intermediate].
+  package let activated: FloatRows
+  /// [plan.rows, bank.hidden].
+  package let outputs: FloatRows
+
+  package init(_ bank: ExpertBank, _ plan: DispatchPlan, input: FloatRows, activated: FloatRows, outputs: FloatRows) {
+    self.bank = bank
+    self.plan = plan
+    self.input = input
+    self.activated = activated
+    self.outputs = outputs
+  }
 }

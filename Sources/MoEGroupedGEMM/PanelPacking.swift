@@ -25,7 +25,8 @@ extension CPUBackend {
     }
     guard end > 0 else { return matrices }
     let buffer = AlignedBuffer(largePages: end), base = buffer.bytes.baseAddress!
-    let scratch = StageScratch(workers: pool.threads, columns: 0, reorders: false)
+    let memory = GrowableBuffer(), scratch = StageScratch(workers: pool.threads, columns: 0, reorders: false, in: memory)
+    defer { withExtendedLifetime(memory) {} }
     pool.run(tasks: pieces.count) { [pieces, places] piece, worker in
       let (index, rows) = pieces[piece], matrix = matrices[index]
       let panels = base + places[index]! + rows.lowerBound / matrix.panelRows * (matrix.panelBytes / ((matrix.rows + matrix.panelRows - 1) / matrix.panelRows))

@@ -3,6 +3,7 @@
 internal import CMoEKernels
 internal import MoEDispatch
 internal import MoEExperts
+internal import MoEPlacement
 internal import MoETensors
 
 /// Rows of a stage in the order of its plan.
@@ -11,27 +12,58 @@ struct StageInput {
   /// Row of `rows` for each row of the plan; nil for the same.
   let list: [Int32]?
   let quantized: QuantizedRows?
+  /// How many rows `InputWork` has to fill before a product reads them.
+  let unfilled: Int
 
-  /// The token of every row of `plan`; multiplied by its coefficient where the bank weighs inputs.
-  init(_ hidden: FloatRows, _ plan: DispatchPlan, for bank: ExpertBank, _ backend: CPUBackend) {
-    if bank.weightOnInput {
-      let scaled = FloatRows(count: plan.rows, columns: hidden.columns)
-      backend.forEach(plan.rows) { row in
-        let source = hidden.row(Int(plan.tokens[row])), target = scaled.row(row)
-        for column in 0..<hidden.columns { target[column] = plan.weights[row] * source[column] }
-      }
-      (rows, list) = (scaled, nil)
+  /// What gate and up read: the token of every row of the plan, multiplied by its coefficient where the bank weighs inputs.
+  ///
+  /// - Parameter other: an input of the same stage, whose int8 rows serve this one too where both read the same rows.
+  init(gateUpOf pass: ExpertPass, _ backend: CPUBackend, in memory: InputMemory, beside other: StageInput? = nil) {
+    let isWeighted = pass.bank.weightOnInput, isQuantized = backend.takesInt8(pass.bank.gateUpFormats)
+    rows = isWeighted ? FloatRows(count: pass.plan.rows, columns: pass.bank.hidden, in: memory.weighted) : pass.input
+    list = isWeighted ? nil : pass.plan.tokens
+    if isQuantized, let other, other.rows.base == rows.base, let quantized = other.quantized {
+      (self.quantized, unfilled) = (quantized, 0)
     } else {
-      (rows, list) = (hidden, plan.tokens)
+      quantized = isQuantized ? QuantizedRows(count: rows.count, columns: rows.columns, in: memory.quantized) : nil
+      unfilled = isWeighted || isQuantized ? rows.count : 0
     }
-    let needed = bank.experts.contains { backend.takesInt8($0.up) || $0.gate.map(backend.takesInt8) == true }
-    quantized = needed ? QuantizedRows(rows, by: backend) : nil
   }
 
-  /// Rows as they are, for products with `matrices`.
-  init(_ rows: FloatRows, for matrices: some Sequence<PackedMatrix>, _ backend: CPUBackend) {
+  /// Rows as they are.
+  init(_ rows: FloatRows, isQuantized: Bool, in memory: InputMemory) {
     (self.rows, list) = (rows, nil)
-    quantized = matrices.contains(where: backend.takesInt8) ? QuantizedRows(rows, by: backend) : nil
+    quantized = isQuantized ? QuantizedRows(count: rows.count, columns: rows.columns, in: memory.quantized) : nil
+    unfilled = isQuantized ? rows.count : 0
+  }
+}
+
+/// Fills the unfilled rows of a stage input, a row a task.
+struct InputWork: StageWork {
+  let input: StageInput
+  let kernels: KernelTable
+  /// Rows to multiply by the coefficients of a plan; nil for rows that are there already.
+  var source: FloatRows?
+  var plan = DispatchPlan()
+
+  init(_ input: StageInput, _ kernels: KernelTable) {
+    self.input = input
+    self.kernels = kernels
+  }
+
+  init(_ input: StageInput, gateUpOf pass: ExpertPass, _ kernels: KernelTable) {
+    self.init(input, kernels)
+    if pass.bank.weightOnInput { (source, plan) = (pass.input, pass.plan) }
+  }
+
+  var tasks: Int { input.unfilled }
+
+  func perform(task row: Int, worker: Int) {
+    if let source {
+      let values = source.row(Int(plan.tokens[row])), target = input.rows.row(row), weight = plan.weights[row]
+      for column in 0..<input.rows.columns { target[column] = weight * values[column] }
+    }
+    input.quantized?.round(row, of: input.rows, by: kernels)
   }
 }
 
@@ -40,37 +72,15 @@ let panelRows = 32
 /// Rows of activations that meet a panel at once; an unpacked panel serves all of them.
 let tokenTile = Int(MOE_GEMM_ROWS)
 
-/// Memory of one worker for one stage.
-struct WorkerScratch {
-  let gemm: UnsafeMutablePointer<Float>
-  let inputs: UnsafeMutablePointer<Float>
-  let gate: UnsafeMutablePointer<Float>
-  let up: UnsafeMutablePointer<Float>
-}
-
-/// Scratch of every worker, in one allocation.
-final class StageScratch: Sendable {
-  private let buffer: AlignedBuffer
-  private let gemm: Int, inputs: Int, each: Int
-
-  /// - Parameter reorders: true when some matrix wants its input columns in another order.
-  init(workers: Int, columns: Int, reorders: Bool) {
-    gemm = Int(moe_gemm_scratch())
-    inputs = reorders ? tokenTile * columns : 0
-    each = (gemm + inputs + 2 * tokenTile * panelRows + 15) / 16 * 16
-    buffer = AlignedBuffer(byteCount: workers * each * MemoryLayout<Float>.size)
-  }
-
-  subscript(worker: Int) -> WorkerScratch {
-    let base = buffer.bytes.baseAddress!.assumingMemoryBound(to: Float.self) + worker * each
-    return WorkerScratch(gemm: base, inputs: base + gemm, gate: base + gemm + inputs, up: base + gemm + inputs + tokenTile * panelRows)
-  }
-}
-
 extension CPUBackend {
   /// True when products with this matrix are computed on int8 activations.
-  func takesInt8(_ matrix: PackedMatrix) -> Bool {
-    precision == .int8 && matrix.suitsInt8 && kernels.row.pointee.formats[Int(matrix.format.index)].gemm_int8 != nil
+  func takesInt8(_ matrix: PackedMatrix) -> Bool { matrix.suitsInt8 && takesInt8(matrix.format) }
+
+  /// True when some of the formats is multiplied on int8 activations.
+  func takesInt8(_ formats: [WeightFormat]) -> Bool { formats.contains(where: takesInt8) }
+
+  private func takesInt8(_ format: WeightFormat) -> Bool {
+    precision == .int8 && kernels.row.pointee.formats[Int(format.index)].gemm_int8 != nil
   }
 
   /// out[i][r] = rows of `panel` times rows of `tile`, sums in segments of `segment` columns, plus `bias`.

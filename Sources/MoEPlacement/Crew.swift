@@ -13,7 +13,7 @@ import Synchronization
 private struct Job {
   var tasks: Int
   var work: UnsafeRawPointer
-  var type: any ParallelWork.Type
+  var type: any (ParallelWork & ~Copyable).Type
 }
 
 /// A worker takes a task by lowering `remaining` from n to n - 1: it then holds task `tasks - n`. Taking one is also the proof that
@@ -75,7 +75,7 @@ final class Crew: Sendable {
   }
 
   /// Performs all tasks, this thread and the workers together.
-  func share<Work: ParallelWork>(tasks: Int, work: UnsafePointer<Work>) {
+  func share<Work: ParallelWork & ~Copyable>(tasks: Int, work: UnsafePointer<Work>) {
     asWorkerZero {
       startWorkers()
       job.pointee = Job(tasks: tasks, work: UnsafeRawPointer(work), type: Work.self)
@@ -206,7 +206,7 @@ private struct NoWork: ParallelWork {
   func perform(task: Int, worker: Int) {}
 }
 
-extension ParallelWork {
+extension ParallelWork where Self: ~Copyable {
   /// `perform` through a pointer to the caller's value; the type travels as a metatype, so nothing is boxed.
   fileprivate static func perform(at work: UnsafeRawPointer, task: Int, worker: Int) {
     work.assumingMemoryBound(to: Self.self).pointee.perform(task: task, worker: worker)

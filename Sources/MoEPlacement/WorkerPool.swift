@@ -9,8 +9,8 @@ import Darwin
 #endif
 import Synchronization
 
-/// Work that is cut into numbered tasks. A pool runs a value of it without any allocation.
-public protocol ParallelWork {
+/// Work that is cut into numbered tasks. A pool borrows a value of it: it is neither allocated nor copied, for a call or for a task.
+public protocol ParallelWork: ~Copyable {
   /// Does task `task` on worker `worker`; called from several threads at once, never twice for a task.
   func perform(task: Int, worker: Int)
 }
@@ -58,7 +58,7 @@ public final class WorkerPool: Sendable {
   }
 
   /// Performs every task in `0..<tasks` of `work` and returns when all are done. Allocates nothing once the workers run.
-  public func run(tasks: Int, _ work: some ParallelWork) {
+  public func run(tasks: Int, _ work: borrowing some ParallelWork & ~Copyable) {
     if threads > 1, tasks > 1, crew.currentWorker == nil {
       renewAfterFork()
       withUnsafePointer(to: work) { crew.share(tasks: tasks, work: $0) }

@@ -1,85 +1,120 @@
-// Selected experts before norm and scale, and the two passes that need the whole batch: capacity and weights.
+// The batch of a router in memory: logits, selections before norm and scale, scratch of every worker.
 
-/// Ragged selections of all tokens with their unnormalised weights.
-struct Choices {
-  var output: RouterOutput
-  /// Best score of each token, -inf where there is none; filled only where capacity serves best tokens first.
-  var bestScores: [Float] = []
-  /// Norm over all experts of each token; filled only for `Norm.Over.all`.
-  var fullNorms: [Double] = []
-  /// False for an assignment that found its expert full; nil when there is no capacity.
-  var kept: [Bool]?
+package import MoETensors
 
-  /// Marks the assignments beyond an expert's capacity. A dropped assignment still counts in the queue.
-  mutating func drop(beyond capacity: RouterConfiguration.Capacity, _ configuration: RouterConfiguration, sequences: [Int]) {
-    let limit =
-      switch capacity.limit {
-      case .assignments(let n): n
-      case .fraction(let f): Int((min(f, 1) * Double(output.tokens)).rounded(.up))
-      case .twiceEvenShare: 2 * ((output.tokens + configuration.experts - 1) / configuration.experts)
-      }
-    var kept = [Bool](repeating: false, count: output.count)
-    var queue = [Int](repeating: 0, count: configuration.experts)
-    func admit(_ assignment: Int) {
-      let expert = Int(output.expertIDs[assignment])
-      kept[assignment] = queue[expert] < limit
-      queue[expert] += 1
+/// Room for the routing of one batch in a buffer that outlives it; the next batch uses the same memory.
+package struct Choices: @unchecked Sendable {
+  /// Number of tokens.
+  package let tokens: Int
+  /// The most experts that a token can get.
+  let most: Int
+  /// [tokens, scores]; edited by the policy for non-finite values.
+  package let logits: UnsafeMutablePointer<Float>
+  /// [tokens, most] experts of each token, and their weights, not yet normalised or scaled.
+  let ids: UnsafeMutablePointer<Int32>, weights: UnsafeMutablePointer<Float>
+  /// How many experts each token has.
+  let counts: UnsafeMutablePointer<Int32>
+  /// First score of each token whose logit is NaN or +inf; -1 for none.
+  let nonFinite: UnsafeMutablePointer<Int32>
+  /// Best score of each token, -inf where there is none; written only where capacity serves best tokens first.
+  let bestScores: UnsafeMutablePointer<Float>
+  /// Norm over all experts of each token; written only for `Norm.Over.all`.
+  let fullNorms: UnsafeMutablePointer<Double>
+  /// [tokens, most], false for an assignment that found its expert full; written only where there is a capacity.
+  let kept: UnsafeMutablePointer<Bool>
+  /// Scratch of the passes over the whole batch: assignments of each expert, tokens in order of service.
+  let queue: UnsafeMutablePointer<Int32>, order: UnsafeMutablePointer<Int32>
+  /// [experts, tokens] selection scores and [tokens, experts] weights; only for expert choice.
+  let columns: UnsafeMutablePointer<Float>, columnWeights: UnsafeMutablePointer<Float>
+  private let workers: UnsafeMutablePointer<Float>
+  private let scores: Int, widest: Int, groups: Int
+
+  /// - Parameter workers: how many threads may select at once.
+  package init(_ configuration: RouterConfiguration, tokens: Int, workers: Int, in buffer: GrowableBuffer) {
+    let scores = configuration.scores, experts = configuration.experts, most = configuration.mostExperts
+    let columns = if case .expertChoice = configuration.selection { tokens * experts } else { 0 }
+    self.tokens = tokens
+    self.most = most
+    self.scores = scores
+    widest = max(scores, experts)
+    groups = configuration.groups?.count ?? 0
+    let scratch = TokenScratch.words(scores: scores, widest: widest, groups: groups)
+    let words = tokens * (2 + scores + 3 * most + 4) + experts + 2 * columns + workers * scratch
+    let first = buffer.room(for: words, of: Float.self)
+    var next = first
+    func part<Value: BitwiseCopyable>(_ count: Int, words: Int = 1) -> UnsafeMutablePointer<Value> {
+      defer { next += count * words }
+      return UnsafeMutableRawPointer(next).assumingMemoryBound(to: Value.self)
     }
-    var first = 0
-    for length in capacity.perSequence ? sequences : [output.tokens] {
-      for expert in queue.indices { queue[expert] = 0 }
-      var tokens = Array(first..<first + length)
-      if capacity.bestTokensFirst { tokens.sort { (-bestScores[$0], $0) < (-bestScores[$1], $1) } }
-      switch capacity.order {
-      case .tokenMajor:
-        for token in tokens { for assignment in output.offsets[token]..<output.offsets[token + 1] { admit(assignment) } }
-      case .rankMajor:
-        let ranks = tokens.map { output.offsets[$0 + 1] - output.offsets[$0] }.max() ?? 0
-        for rank in 0..<ranks {
-          for token in tokens where output.offsets[token] + rank < output.offsets[token + 1] { admit(output.offsets[token] + rank) }
-        }
-      }
-      first += length
-    }
-    self.kept = kept
+    fullNorms = part(tokens, words: 2)
+    logits = part(tokens * scores)
+    ids = part(tokens * most)
+    weights = part(tokens * most)
+    kept = part(tokens * most)
+    counts = part(tokens)
+    nonFinite = part(tokens)
+    bestScores = part(tokens)
+    order = part(tokens)
+    queue = part(experts)
+    self.columns = part(columns)
+    columnWeights = part(columns)
+    self.workers = part(workers * scratch)
+    assert(next == first + words)
   }
 
-  /// Norm and scale, dropped assignments left out.
-  func weighted(by configuration: RouterConfiguration) -> RouterOutput {
-    guard kept != nil || configuration.norm != nil || configuration.scale != 1 else { return output }
-    var result = RouterOutput(experts: output.experts, reserving: output.tokens, each: 0)
-    result.nonFiniteTokens = output.nonFiniteTokens
-    let normBeforeDropping = configuration.capacity?.normBeforeDropping ?? false
-    for token in 0..<output.tokens {
-      let all = output.offsets[token]..<output.offsets[token + 1]
-      let served = all.filter { kept?[$0] ?? true }
-      var divisor = 1.0
-      if let norm = configuration.norm {
-        let sum =
-          switch norm.over {
-          case .all: fullNorms[token]
-          case .selected: norm.of((normBeforeDropping ? Array(all) : served).lazy.map { output.weights[$0] })
-          }
-        divisor = max(sum, norm.minimum) + norm.epsilon
-      }
-      result.append(
-        served.lazy.map { output.expertIDs[$0] },
-        weights: served.lazy.map {
-          let weight = Double(output.weights[$0])
-          return weight == 0 ? 0 : Float(weight / divisor * Double(configuration.scale))
-        })
-      result.droppedAssignments += all.count - served.count
-    }
-    return result
+  /// Where one token is selected on one worker.
+  func scratch(of token: Int, worker: Int) -> TokenScratch {
+    let words = TokenScratch.words(scores: scores, widest: widest, groups: groups)
+    return TokenScratch(
+      logits: logits + token * scores, ids: ids + token * most, weights: weights + token * most, base: workers + worker * words,
+      scores: scores, widest: widest, groups: groups)
   }
 }
 
-extension RouterConfiguration.Norm {
-  func of(_ weights: some Sequence<Float>) -> Double {
-    switch p {
-    case 1: weights.reduce(0) { $0 + abs(Double($1)) }
-    case 2: weights.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-    default: power(weights.reduce(0) { $0 + power(abs(Double($1)), p) }, 1 / p)
+/// Memory of one token: its place in the batch, and scratch.
+struct TokenScratch {
+  /// Logits as edited by the policy for non-finite values.
+  var logits: UnsafeMutablePointer<Float>
+  /// The experts that the token gets, and their weights.
+  let ids: UnsafeMutablePointer<Int32>, weights: UnsafeMutablePointer<Float>
+  /// Scores that become weights.
+  let scores: UnsafeMutablePointer<Float>
+  /// [scores] free for a selection's own use.
+  let spare: UnsafeMutablePointer<Float>
+  /// Scores that decide: biased, groups removed, masked. As many as there are scores or ids, whichever is more.
+  let choice: UnsafeMutablePointer<Float>
+  /// As `choice`; holds logits or scores of the selected.
+  let selected: UnsafeMutablePointer<Float>
+  /// [groups].
+  let groupScores: UnsafeMutablePointer<Float>, keptGroups: UnsafeMutablePointer<Int32>
+
+  init(
+    logits: UnsafeMutablePointer<Float>, ids: UnsafeMutablePointer<Int32>, weights: UnsafeMutablePointer<Float>,
+    base: UnsafeMutablePointer<Float>, scores count: Int, widest: Int, groups: Int
+  ) {
+    self.logits = logits
+    self.ids = ids
+    self.weights = weights
+    scores = base
+    spare = base + count
+    choice = spare + count
+    selected = choice + widest
+    groupScores = selected + widest
+    keptGroups = UnsafeMutableRawPointer(groupScores + groups).assumingMemoryBound(to: Int32.self)
+  }
+
+  /// Floats of scratch, whole cache lines.
+  static func words(scores: Int, widest: Int, groups: Int) -> Int { (2 * (scores + widest + groups) + 15) / 16 * 16 }
+}
+
+extension RouterConfiguration {
+  /// The most experts that a token can get.
+  var mostExperts: Int {
+    switch selection {
+    case .topK(let k), .productKeys(_, let k): k
+    case .topOfEachGroup(let groups): groups
+    case .sparseMixer: 2
+    case .topP, .all, .expertChoice: experts
     }
   }
 }

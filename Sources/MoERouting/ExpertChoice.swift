@@ -4,38 +4,35 @@ internal import CMoEKernels
 internal import MoETensors
 
 extension Router {
+  /// Keeps the scores of one token where its experts will compare them with those of the others; a lost token gets expert 0 and NaN.
+  func offer(_ token: Int, isLost: Bool, _ scratch: TokenScratch, in choices: Choices) {
+    for expert in 0..<configuration.scores {
+      choices.columns[expert * choices.tokens + token] = isLost ? .nan : scratch.choice[expert]
+      choices.columnWeights[token * configuration.scores + expert] = scratch.scores[expert]
+    }
+    choices.counts[token] = isLost ? 1 : 0
+    if isLost { (scratch.ids[0], scratch.weights[0]) = (0, .nan) }
+  }
+
   /// Expert e takes the C best of column e, C = ceil(tokens * factor / experts), at most all; a token may get any number of experts,
   /// listed by descending score. Depends on the whole batch by definition.
-  func selectByExperts(
-    _ logits: [Float], tokens: Int, factor: Float, into choices: inout Choices, _ scratch: inout SelectionScratch
-  ) throws(RoutingError) {
-    let experts = configuration.scores
-    var columns = [Float](repeating: 0, count: experts * tokens)
-    var weights = columns
-    var chosen = [[(choice: Float, expert: Int32, weight: Float)]](repeating: [], count: tokens)
-    for token in 0..<tokens {
-      for expert in 0..<experts { scratch.logits[expert] = logits[token * experts + expert] }
-      let finite = try settle(token, &scratch)
-      if !finite { choices.output.nonFiniteTokens += 1 }
-      scoreAndLimit(&scratch)
-      let lost = !finite && configuration.nonFinite == .propagate
-      for expert in 0..<experts {
-        columns[expert * tokens + token] = lost ? .nan : scratch.choice[expert]
-        weights[expert * tokens + token] = scratch.scores[expert]
-      }
-      if lost { chosen[token] = [(.nan, 0, .nan)] }
-      note(scratch, isLost: lost, in: &choices)
-    }
+  func chooseTokens(factor: Float, _ choices: Choices) {
+    let tokens = choices.tokens, experts = configuration.scores
     let capacity = Int(min(Double(tokens), (Double(tokens) * Double(factor) / Double(experts)).rounded(.up)))
-    var ids = [Int32](repeating: 0, count: max(capacity, 1))
     for expert in 0..<experts {
-      let column = Array(columns[expert * tokens..<(expert + 1) * tokens])
-      let count = Int(kernels.row.pointee.topk(column, Int64(tokens), Int64(capacity), &ids))
-      for token in ids[..<count] { chosen[Int(token)].append((column[Int(token)], Int32(expert), weights[expert * tokens + Int(token)])) }
-    }
-    for token in 0..<tokens {
-      let ranked = chosen[token].sorted { ($1.choice, $0.expert) < ($0.choice, $1.expert) }
-      choices.output.append(ranked.lazy.map(\.expert), weights: ranked.lazy.map(\.weight))
+      let column = choices.columns + expert * tokens
+      let count = Int(kernels.row.pointee.topk(column, Int64(tokens), Int64(capacity), choices.order))
+      for token in UnsafeBufferPointer(start: choices.order, count: count) {
+        let token = Int(token), ids = choices.ids + token * choices.most, weights = choices.weights + token * choices.most
+        var rank = Int(choices.counts[token])
+        // Experts come in ascending order: a strict comparison leaves ties to the lower id.
+        while rank > 0, column[token] > choices.columns[Int(ids[rank - 1]) * tokens + token] {
+          (ids[rank], weights[rank]) = (ids[rank - 1], weights[rank - 1])
+          rank -= 1
+        }
+        (ids[rank], weights[rank]) = (Int32(expert), choices.columnWeights[token * experts + expert])
+        choices.counts[token] += 1
+      }
     }
   }
 }

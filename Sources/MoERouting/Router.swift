@@ -55,15 +55,25 @@ public struct Router: Sendable {
     return rows.withUnsafeBufferPointer { rows in
       let tokens = rows.count / hidden
       return [Float](unsafeUninitializedCapacity: tokens * configuration.scores) { out, initialized in
-        if tokens > 0 { for token in 0..<tokens { logits(of: rows.baseAddress! + token * hidden, into: out.baseAddress! + token * configuration.scores) } }
+        if tokens > 0 { logits(of: rows.baseAddress!, stride: hidden, count: tokens, 0..<configuration.scores, into: out.baseAddress!) }
         initialized = tokens * configuration.scores
       }
     }
   }
 
-  /// Logits [scores] of one row [hidden].
-  package func logits(of row: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>) {
-    kernels.row.pointee.router_logits(row, Int64(hidden), 1, weight, bias, Int64(configuration.scores), Int64(hidden), logits)
+  /// Some of the logits of `count` rows, `stride` apart; `logits` [count, scores] has room for all.
+  package func logits(
+    of rows: UnsafePointer<Float>, stride: Int, count: Int, _ range: Range<Int>, into logits: UnsafeMutablePointer<Float>
+  ) {
+    let first = range.lowerBound
+    func write(_ bias: UnsafePointer<Float>?) {
+      weight.withUnsafeBufferPointer {
+        kernels.row.pointee.router_logits(
+          rows, Int64(stride), Int64(count), $0.baseAddress! + first * hidden, bias, Int64(range.count), Int64(hidden), logits + first,
+          Int64(configuration.scores))
+      }
+    }
+    if let bias { bias.withUnsafeBufferPointer { write($0.baseAddress! + first) } } else { write(nil) }
   }
 
   /// Experts and weights of every token from its logits [tokens, scores].
@@ -73,13 +83,13 @@ public struct Router: Sendable {
   public func route(logits: [Float], sequenceLengths: [Int]? = nil) throws(RoutingError) -> RouterOutput {
     let scores = configuration.scores
     guard logits.count % scores == 0 else { throw .shape("\(logits.count) logits are no rows of \(scores)") }
-    let tokens = logits.count / scores
-    if let sequenceLengths, sequenceLengths.contains(where: { !(0...tokens).contains($0) }) || sequenceLengths.reduce(0, &+) != tokens {
-      throw .shape("sequences of \(sequenceLengths) tokens for \(tokens) tokens")
-    }
-    var choices = try select(logits, tokens: tokens)
-    if let capacity = configuration.capacity { choices.drop(beyond: capacity, configuration, sequences: sequenceLengths ?? [tokens]) }
-    return choices.weighted(by: configuration)
+    let memory = GrowableBuffer(), choices = Choices(configuration, tokens: logits.count / scores, workers: 1, in: memory)
+    defer { withExtendedLifetime(memory) {} }
+    logits.withUnsafeBufferPointer { if let first = $0.baseAddress { choices.logits.update(from: first, count: logits.count) } }
+    for token in 0..<choices.tokens { select(token, worker: 0, in: choices) }
+    var output = RouterOutput()
+    try weigh(choices, sequenceLengths: sequenceLengths, into: &output)
+    return output
   }
 
   /// Logits, then experts and weights of rows [tokens, hidden].
@@ -92,7 +102,7 @@ extension Router {
   /// sigmoid(gate . row), with the exact arithmetic of scores: the gate of a shared expert.
   package func sigmoid(of row: UnsafePointer<Float>, _ gate: [Float]) -> Float {
     var logit: Float = 0, score: Float = 0
-    kernels.row.pointee.router_logits(row, Int64(gate.count), 1, gate, nil, 1, Int64(gate.count), &logit)
+    kernels.row.pointee.router_logits(row, Int64(gate.count), 1, gate, nil, 1, Int64(gate.count), &logit, 1)
     kernels.row.pointee.router_scores(MOE_SCORE_SIGMOID, &logit, 1, &score)
     return score
   }

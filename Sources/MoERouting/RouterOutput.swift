@@ -5,7 +5,7 @@
 /// A token may have any number of experts, none included; dropped assignments are not listed.
 public struct RouterOutput: Sendable, Equatable {
   /// Number of expert ids; virtual experts come last.
-  public let experts: Int
+  public private(set) var experts: Int
   /// Assignments of token t are `offsets[t]..<offsets[t + 1]`; tokens + 1 entries.
   public private(set) var offsets: [Int]
   /// Expert of each assignment.
@@ -17,14 +17,12 @@ public struct RouterOutput: Sendable, Equatable {
   /// Tokens with NaN or +inf among their logits.
   public internal(set) var nonFiniteTokens = 0
 
-  init(experts: Int, reserving tokens: Int, each k: Int) {
+  /// No token yet.
+  package init(experts: Int = 0) {
     self.experts = experts
     offsets = [0]
-    offsets.reserveCapacity(tokens + 1)
     expertIDs = []
-    expertIDs.reserveCapacity(tokens * k)
     weights = []
-    weights.reserveCapacity(tokens * k)
   }
 
   /// Precomputed assignments: `expertIDs` and `weights` of token t at `offsets[t]..<offsets[t + 1]`.
@@ -66,7 +64,19 @@ public struct RouterOutput: Sendable, Equatable {
     (offsets[token]..<offsets[token + 1]).map { (Int(expertIDs[$0]), weights[$0]) }
   }
 
-  mutating func append(_ ids: some Sequence<Int32>, weights: some Sequence<Float>) {
+  /// No token again; the memory stays.
+  mutating func removeAll(experts: Int) {
+    self.experts = experts
+    offsets.removeAll(keepingCapacity: true)
+    offsets.append(0)
+    expertIDs.removeAll(keepingCapacity: true)
+    weights.removeAll(keepingCapacity: true)
+    droppedAssignments = 0
+    nonFiniteTokens = 0
+  }
+
+  /// The next token.
+  mutating func append(_ ids: UnsafeMutableBufferPointer<Int32>, weights: UnsafeMutableBufferPointer<Float>) {
     expertIDs.append(contentsOf: ids)
     self.weights.append(contentsOf: weights)
     offsets.append(expertIDs.count)

@@ -23,7 +23,7 @@ import Testing
           #expect(zip(alone, expected).allSatisfy { abs(Double($0) - $1) <= Double(Float($1).ulp) * 0.5001 + 1e-14 })
           for table in KernelTable.runnable {
             var all = [Float](repeating: .nan, count: tokens * experts + 1)
-            table.row.pointee.router_logits(x, Int64(stride), Int64(tokens), w, useBias ? bias : nil, Int64(experts), Int64(hidden), &all)
+            table.row.pointee.router_logits(x, Int64(stride), Int64(tokens), w, useBias ? bias : nil, Int64(experts), Int64(hidden), &all, Int64(experts))
             #expect(all.removeLast().isNaN)
             #expect(all == alone, "\(table) \(tokens) x \(hidden) x \(experts)")
           }
@@ -37,7 +37,7 @@ import Testing
     stride(from: 0, to: x.count / hidden, by: each).flatMap { first in
       var out = [Float](repeating: .nan, count: each * w.count / hidden)
       let rows = Array(x[first * hidden..<(first + each) * hidden])
-      table.row.pointee.router_logits(rows, Int64(hidden), Int64(each), w, bias, Int64(w.count / hidden), Int64(hidden), &out)
+      table.row.pointee.router_logits(rows, Int64(hidden), Int64(each), w, bias, Int64(w.count / hidden), Int64(hidden), &out, Int64(w.count / hidden))
       return out
     }
   }

@@ -114,13 +114,16 @@ extension MoELayer {
   }
 
   /// Bits of the output rows for f32 rows, in memory that starts as NaN.
-  func bits(_ states: HiddenStates, routing: RouterOutput? = nil, sequences: [Int]? = nil) throws -> [[UInt32]] {
+  func bits(
+    _ states: HiddenStates, routing: RouterOutput? = nil, sequences: [Int]? = nil, workspace: Workspace? = nil
+  ) throws -> [[UInt32]] {
     var out = [Float](repeating: .nan, count: states.values.count)
     try states.values.withUnsafeBufferPointer { from in
       try out.withUnsafeMutableBufferPointer { to in
         _ = try forward(
           RowView(from.baseAddress!, count: states.tokens, columns: states.hidden),
-          into: MutableRowView(to.baseAddress!, count: states.tokens, columns: states.hidden), routing: routing, sequenceLengths: sequences)
+          into: MutableRowView(to.baseAddress!, count: states.tokens, columns: states.hidden), routing: routing, sequenceLengths: sequences,
+          workspace: workspace)
       }
     }
     return (0..<states.tokens).map { out[$0 * states.hidden..<($0 + 1) * states.hidden].map(\.bitPattern) }

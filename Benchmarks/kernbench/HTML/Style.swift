@@ -49,7 +49,7 @@ extension HTMLReport {
     .bars i, table i { vertical-align: 0; }
     i.diamond { border-radius: 0; transform: rotate(45deg) scale(.85); }
     .legend i.disc, .legend i.diamond { border: 2px solid var(--soft); }
-    .legend i.route, .legend i.plan, .legend i.gateUp, .legend i.down, .legend i.combine, .legend i.shared { border-radius: 3px; }
+    .legend i.route, .legend i.plan, .legend i.gateUp, .legend i.down, .legend i.combine { border-radius: 3px; }
     .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 16px 24px; }
     figure { margin: 0; max-width: 410px; }
     figcaption { font-weight: 600; font-size: 14px; margin-bottom: 4px; overflow-wrap: anywhere; }
@@ -59,7 +59,7 @@ extension HTMLReport {
     .bar { display: flex; height: 20px; gap: 1px; overflow: hidden; border-radius: 4px; }
     .bar span { flex: 0 1 0; min-width: 0; color: #fff; font-size: 11px; line-height: 20px; text-align: center; overflow: hidden; }
     .route { background: var(--s0); } .plan { background: var(--s1); } .gateUp { background: var(--s3); }
-    .down { background: var(--s4); } .combine { background: var(--s5); } .shared { background: var(--s6); }
+    .down { background: var(--s4); } .combine { background: var(--s5); }
     .scroll { overflow-x: auto; }
     table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
     th { font-weight: 600; color: var(--soft); }

@@ -1,0 +1,146 @@
+// The tasks of each stage on the CPU: products by expert and panel, the combine by token.
+
+internal import MoEDispatch
+internal import MoEExperts
+internal import MoEPlacement
+internal import MoETensors
+
+/// Parallel work that knows how many tasks it is.
+protocol StageWork: ParallelWork {
+  var tasks: Int { get }
+}
+
+/// Two works as one list of tasks, without a barrier between them.
+private struct InTurn<Work: StageWork>: ParallelWork {
+  let first: UnsafePointer<Work>, firstTasks: Int, second: UnsafePointer<Work>
+
+  func perform(task: Int, worker: Int) {
+    if task < firstTasks {
+      perform(first, task: task, worker: worker)
+    } else {
+      perform(second, task: task - firstTasks, worker: worker)
+    }
+  }
+
+  /// Not `Copyable`: a work that may be copied would be, references and all, for every task.
+  private func perform<Borrowed: ParallelWork & ~Copyable>(_ work: UnsafePointer<Borrowed>, task: Int, worker: Int) {
+    work.pointee.perform(task: task, worker: worker)
+  }
+}
+
+extension WorkerPool {
+  /// Performs all tasks of both; the shared expert's, which have the most rows each, begin first.
+  func run<Work: StageWork>(_ shared: Work?, _ routed: Work) {
+    guard let shared else { return run(tasks: routed.tasks, routed) }
+    let tasks = shared.tasks
+    withUnsafePointer(to: shared) { first in
+      withUnsafePointer(to: routed) { second in
+        run(tasks: tasks + second.pointee.tasks, InTurn(first: first, firstTasks: tasks, second: second))
+      }
+    }
+  }
+}
+
+/// Panels of 32 weight rows.
+private func panels(_ rows: Int) -> Int { (rows + panelRows - 1) / panelRows }
+
+/// Some of the weight rows of one expert, and all its rows of the plan.
+private struct PanelTask {
+  let expert: Int
+  let panel: Range<Int>
+  private let group: Range<Int>
+
+  init(_ task: Int, _ plan: DispatchPlan, rows: Int) {
+    let panels = panels(rows), first = task % panels * panelRows
+    expert = Int(plan.activeExperts[task / panels])
+    panel = first..<min(first + panelRows, rows)
+    group = plan.rows(of: expert)
+  }
+
+  init(_ task: Int, everyRow count: Int, rows: Int) {
+    expert = 0
+    panel = task * panelRows..<min((task + 1) * panelRows, rows)
+    group = 0..<count
+  }
+
+  func forEachTile(_ body: (Range<Int>) -> Void) {
+    for start in stride(from: group.lowerBound, to: group.upperBound, by: tokenTile) { body(start..<min(start + tokenTile, group.upperBound)) }
+  }
+}
+
+/// act(gate x) * up x, one panel of the intermediate rows of one expert a task.
+struct GateUpWork: StageWork {
+  let backend: CPUBackend, pass: ExpertPass, input: StageInput, scratch: StageScratch
+
+  var tasks: Int { pass.plan.activeExperts.count * panels(pass.bank.intermediate) }
+
+  func perform(task: Int, worker: Int) {
+    let bank = pass.bank, task = PanelTask(task, pass.plan, rows: bank.intermediate), panel = task.panel, width = panel.count
+    let scratch = scratch[worker], weights = bank.experts[task.expert]
+    task.forEachTile { tile in
+      backend.multiply(weights.up, weights.upBias, panel, input, tile, segment: bank.hidden, into: scratch.up, stride: width, scratch)
+      if let gate = weights.gate {
+        backend.multiply(gate, weights.gateBias, panel, input, tile, segment: bank.hidden, into: scratch.gate, stride: width, scratch)
+      }
+      for (index, row) in tile.enumerated() {
+        backend.kernels.activate(
+          bank.activation, gate: bank.isGated ? scratch.gate + index * width : nil, up: scratch.up + index * width, width,
+          into: pass.activated.row(row) + panel.lowerBound)
+      }
+    }
+  }
+}
+
+/// down a, one panel of the output rows of one expert a task.
+struct DownWork: StageWork {
+  let backend: CPUBackend, pass: ExpertPass, input: StageInput, scratch: StageScratch
+
+  var tasks: Int { pass.plan.activeExperts.count * panels(pass.bank.hidden) }
+
+  func perform(task: Int, worker: Int) {
+    let task = PanelTask(task, pass.plan, rows: pass.bank.hidden), panel = task.panel, weights = pass.bank.experts[task.expert]
+    task.forEachTile { tile in
+      backend.multiply(
+        weights.down, weights.downBias, panel, input, tile, segment: weights.down.segment,
+        into: pass.outputs.row(tile.lowerBound) + panel.lowerBound, stride: pass.outputs.stride, scratch[worker])
+    }
+  }
+}
+
+/// One matrix for every row, one panel of its rows a task.
+struct ProjectWork: StageWork {
+  let backend: CPUBackend, matrix: PackedMatrix, input: StageInput, outputs: FloatRows, scratch: StageScratch
+
+  var tasks: Int { input.rows.count > 0 ? panels(matrix.rows) : 0 }
+
+  func perform(task: Int, worker: Int) {
+    let task = PanelTask(task, everyRow: input.rows.count, rows: matrix.rows), panel = task.panel
+    task.forEachTile { tile in
+      backend.multiply(
+        matrix, nil, panel, input, tile, segment: matrix.columns, into: outputs.row(tile.lowerBound) + panel.lowerBound,
+        stride: outputs.stride, scratch[worker])
+    }
+  }
+}
+
+/// Sums of the rows of each token by their coefficients: routed experts in order of rank, identity experts, the shared expert.
+struct CombineWork: ParallelWork {
+  let kernels: KernelTable, routed: ExpertPass, shared: ExpertPass, hasShared: Bool, output: FloatRows, adding: Bool
+
+  func perform(task token: Int, worker: Int) {
+    if !adding { output.row(token).update(repeating: 0, count: output.columns) }
+    add(routed, token)
+    if hasShared { add(shared, token) }
+  }
+
+  private func add(_ pass: ExpertPass, _ token: Int) {
+    let target = output.row(token), bank = pass.bank, plan = pass.plan
+    for index in plan.rowOffsets[token]..<plan.rowOffsets[token + 1] {
+      let row = plan.rowOf[index]
+      kernels.accumulate((bank.weightOnInput ? 1 : plan.weights[row]) * bank.outputScale, pass.outputs.row(row), output.columns, into: target)
+    }
+    if !plan.identityWeights.isEmpty, plan.identityWeights[token] != 0 {
+      kernels.accumulate(plan.identityWeights[token], pass.input.row(token), output.columns, into: target)
+    }
+  }
+}
