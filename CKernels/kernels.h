@@ -9,7 +9,7 @@
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
-// and PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
+// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -52,8 +52,16 @@ static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
   }
 MOE_FORMATS(GEMM)
 
+/// Calls another table's kernel, which gives the same bits, where it is faster for few rows.
+#ifdef FEW_ROWS
+#define FEW(name) \
+  if (m <= FEW_ROWS) return FEW_ROWS_TABLE.formats[INDEX_##name].gemm_int8(w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);
+#else
+#define FEW(name)
+#endif
 #define GEMM_INT8(name, ...)                                                                                               \
   static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const moe_int8_rows *x)) {                                        \
+    FEW(name)                                                                                                              \
     gemm_int8(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);            \
   }                                                                                                                        \
   static void JOIN(pack_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch) { \

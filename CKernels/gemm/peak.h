@@ -6,13 +6,15 @@
 #ifndef PEAK_CHAINS
 #define PEAK_CHAINS 10
 #endif
+/// Chains stay in registers only where their loop is none.
+#define UNROLLED _Pragma("clang loop unroll(full)")
 
 /// x <- x / 2 + 1 on every lane of every chain: the product depends on the sum before, so that it cannot be taken out of the loop.
 static float peak_multiply_add(int64_t steps, int64_t *operations) {
   vec half = splat(steps > 0 ? 0.5f : 0.25f), one = splat(steps > 0 ? 1.0f : 2.0f), x[PEAK_CHAINS];
   for (int q = 0; q < PEAK_CHAINS; q++) x[q] = one;
   for (int64_t i = 0; i < steps; i++)
-    for (int q = 0; q < PEAK_CHAINS; q++) x[q] = multiply_add(x[q], half, one);
+    UNROLLED for (int q = 0; q < PEAK_CHAINS; q++) x[q] = multiply_add(x[q], half, one);
   for (int q = 1; q < PEAK_CHAINS; q++) x[0] = add_vec(x[0], x[q]);
   *operations = 2 * VEC_ROWS * PEAK_CHAINS * steps;
   float lanes[VEC_ROWS];
@@ -27,7 +29,7 @@ static float peak_int8(int64_t steps, int64_t *operations) {
   words sums[PEAK_CHAINS];
   for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = dot(no_words(), codes, x);
   for (int64_t i = 0; i < steps; i++)
-    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = dot(sums[q], codes, x);
+    UNROLLED for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = dot(sums[q], codes, x);
   ints total = sum_words(sums[0]);
   for (int q = 1; q < PEAK_CHAINS; q++) total = add_ints(total, sum_words(sums[q]));
   *operations = 2 * 4 * VEC_ROWS * PEAK_CHAINS * steps;
@@ -43,7 +45,7 @@ static float peak_int8_wide(int64_t steps, int64_t *operations) {
   ints sums[PEAK_CHAINS];
   for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = sum_words(dot(no_words(), codes, x));
   for (int64_t i = 0; i < steps; i++)
-    for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_ints(sums[q], sum_words(dot(no_words(), codes, x)));
+    UNROLLED for (int q = 0; q < PEAK_CHAINS; q++) hide(&codes), sums[q] = add_ints(sums[q], sum_words(dot(no_words(), codes, x)));
   for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_ints(sums[0], sums[q]);
   *operations = 2 * 4 * VEC_ROWS * PEAK_CHAINS * steps;
   float lanes[VEC_ROWS];
