@@ -55,14 +55,14 @@ MOE_FORMATS(GEMM)
 
 #ifdef FEW_ROWS
 /// Another table's kernel, which gives the same bits and is faster for few rows.
-#define FEW(name) \
+#define BY_ANOTHER_TABLE(name) \
   if (m <= FEW_ROWS) return FEW_ROWS_TABLE.formats[INDEX_##name].gemm_int8(w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);
 #else
-#define FEW(name)
+#define BY_ANOTHER_TABLE(name)
 #endif
 #define GEMM_INT8(name, ...)                                                                                                \
   static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const moe_int8_rows *x)) {                                        \
-    FEW(name)                                                                                                               \
+    BY_ANOTHER_TABLE(name)                                                                                                               \
     gemm_int8(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);                \
   }                                                                                                                         \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
@@ -76,7 +76,7 @@ MOE_PLAIN_FORMATS(PACK)
 
 #define FLOAT_KERNELS(f, ...) [INDEX_##f].name = "gemm_" #f "_" TEXT(ISA), [INDEX_##f].gemm = JOIN(gemm_##f, ISA),
 #define INT8_KERNELS(f, values, bytes, bits, group, lines, levels, zero, is_signed, run) \
-  [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), [INDEX_##f].int8_run = run,
+  [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), [INDEX_##f].int8_run = RUN_OF(group, run),
 #define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
 static const moe_format_kernels format_kernels[FORMATS] = {
     MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS)};

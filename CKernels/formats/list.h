@@ -85,5 +85,5 @@
   X(mxfp4, 32, 17, 4, 32, LINES_E8M0, raised_e2m1_levels, 12, false, 4)     \
   X(e2m1, 32, 16, 4, 32, LINES_E8M0_PLANE, raised_e2m1_levels, 12, false, 4)
 
-// Formats of plain elements, which lie in panels of sixteen rows, column after column.
+// Formats of plain elements, which lie in panels of sixteen rows, column after column; gemm/gemm_float.h loads them.
 #define MOE_PLAIN_FORMATS(X) X(f32) X(f16) X(bf16)

@@ -16,13 +16,11 @@ typedef struct int8_tile {
 } int8_tile;
 
 /// Quads whose products a `words` sums exactly.
-BODY int run_of(code_format f) {
 #ifdef WORDS_ARE_INTS
-  return f.group / 4;
+#define RUN_OF(group, run) ((group) / 4)
 #else
-  return f.run;
+#define RUN_OF(group, run) (run)
 #endif
-}
 
 /// Columns [begin, end) of a vector's panels, read from `unit` on.
 typedef struct int8_columns {
@@ -49,7 +47,7 @@ BODY void prefetch_codes(int8_columns w, const uint8_t *codes, int64_t bytes) {
 /// are unsigned, one for zero and minimum.
 BODY void multiply_codes(code_format f, int8_columns w, int8_tile x, int tokens, float *sums, float *totals) {
   vec sum[INT8_TOKENS];
-  int run = run_of(f);
+  int run = RUN_OF(f.group, f.run);
   for (int t = 0; t < tokens; t++) sum[t] = load_vec(sums + t * VEC_ROWS);
   for (int64_t at = w.begin, stop; at < w.end; at = stop) {
     stop = (at / w.segment + 1) * w.segment;
@@ -109,6 +107,7 @@ BODY void gemm_int8(code_format f, const moe_matrix *w, int64_t row_begin, int64
     const uint8_t *unit = lies_in_panels ? (const uint8_t *)w->data + r / CODE_ROWS * size : packed;
     int8_columns part = {.unit = unit, .panel = count > CODE_ROWS ? size : 0, .panel_end = unit + size, .columns = k, .segment = segment};
     memset(sums, 0, (size_t)(m * VEC_ROWS) * sizeof(float));
+    memset(totals, 0, (size_t)(m * VEC_ROWS) * sizeof(float));
     for (part.begin = 0; part.begin < k; part.begin = part.end) {
       part.end = k - part.begin < run ? k : part.begin + run;
       for (int64_t p = 0; !lies_in_panels && p < count; p += CODE_ROWS)

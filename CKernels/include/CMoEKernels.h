@@ -54,7 +54,7 @@ typedef enum moe_layout {
 
 /// Rows of a panel of `format`, or 0 for formats that have no panels.
 int64_t moe_panel_rows(int32_t format);
-/// Bytes of one panel with rows of `columns` values (whole blocks).
+/// Bytes of one panel with rows of `columns` values: whole blocks, of codes multiples of 32 at least.
 int64_t moe_panel_bytes(int32_t format, int64_t columns);
 
 /// A borrowed [rows, columns] weight matrix, y = W x, still packed.
@@ -79,7 +79,8 @@ typedef struct moe_matrix {
 /// True when `pack` and `gemm_int8` take a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
 bool moe_takes_panels(const moe_matrix *w);
 
-/// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes).
+/// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes), in panels of
+/// codes multiples of 32 at least.
 void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t count, float *out);
 
 // ---------------------------------------------------------------- activations
@@ -144,7 +145,7 @@ typedef struct moe_format_kernels {
   /// `moe_takes_panels`. NULL for formats without it.
   void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x, const int32_t *rows, int64_t m,
                     int64_t segment, float *y, int64_t y_stride, float *scratch);
-  /// Products of `gemm_int8` that are summed in 16 bits before they are widened, in pairs; 1 when every pair is widened.
+  /// Quads of columns whose products `gemm_int8` sums in one go, before it widens or scales them; 1 when every pair of products is widened.
   int32_t int8_run;
   /// Writes the panels of rows [row_begin, row_end) of a matrix that `moe_takes_panels`; row_begin is a multiple of the panel's
   /// rows, `panels` the place of the panel of row_begin. The same bytes on every ISA. NULL for formats without panels.

@@ -3,13 +3,16 @@
 internal import MoEExperts
 internal import MoEFamilies
 internal import MoEGroupedGEMM
+internal import MoETensors
 
 extension LayerWeights {
   /// The same weights with every matrix in panels that takes them; nil for those that panels grow by an eighth at most.
-  func inPanels(by backend: CPUBackend, _ layout: WeightLayout?) -> LayerWeights {
+  ///
+  /// - Throws: `ShapeError` when there is no memory for the panels.
+  func inPanels(by backend: CPUBackend, _ layout: WeightLayout?) throws(ShapeError) -> LayerWeights {
     var matrices: [PackedMatrix] = []
     _ = replacingMatrices { matrices.append($0); return $0 }
-    var packed = backend.inPanels(matrices, layout)[...]
+    var packed = try backend.inPanels(matrices, layout)[...]
     return replacingMatrices { _ in packed.removeFirst() }
   }
 }

@@ -61,7 +61,8 @@ public struct MoELayer: Sendable {
 
   /// A layer from parts; the policy for non-finite logits is the router's.
   ///
-  /// - Throws: `MoEError.shape` when the weights are not those of the configuration, `.machine` when the device is not built in.
+  /// - Throws: `MoEError.shape` when the weights are not those of the configuration or there is no memory to pack them, `.machine` when the
+  ///   device is not built in.
   public init(
     configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
     layout: WeightLayout? = nil
@@ -73,7 +74,7 @@ public struct MoELayer: Sendable {
     case .cpu:
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
       backend = cpu
-      self.weights = layout == .rows ? weights : weights.inPanels(by: cpu, layout)
+      self.weights = layout == .rows ? weights : try MoEError.shaping { () throws(ShapeError) in try weights.inPanels(by: cpu, layout) }
     case .blas:
       self.weights = weights
       guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
@@ -117,7 +118,7 @@ public struct MoELayer: Sendable {
   ///   - routing: precomputed experts and weights; nil to run the router.
   ///   - sequenceLengths: tokens of each sequence, for routers that count capacity by sequence; nil for one sequence.
   ///   - workspace: memory of the call; nil for one that the machine keeps.
-  /// - Returns: the experts and weights used; the next call with the workspace copies them if they are still held.
+  /// - Returns: the experts and weights used; while they are held, the next call with the workspace makes new arrays.
   /// - Throws: `MoEError.rows` for other shapes; `.routing` for assignments that do not fit; `.workspaceInUse`.
   @discardableResult
   public func forward(
@@ -184,7 +185,7 @@ public struct MoELayer: Sendable {
 }
 
 extension MoELayer {
-  /// The same layer with other weights of the same configuration: for taking parts out and comparing.
+  /// The same layer with other weights of the same configuration, in the layout they have: for taking parts out and comparing.
   ///
   /// - Throws: `MoEError.shape` when the weights are not those of the configuration.
   public func replacing(_ weights: LayerWeights) throws(MoEError) -> MoELayer {

@@ -30,6 +30,9 @@ public struct Expert: Sendable {
     self.downBias = downBias
   }
 
+  /// Bytes of the matrices in their published formats.
+  package var publishedBytes: Int { (gate?.publishedBytes ?? 0) + up.publishedBytes + down.publishedBytes }
+
   /// Bytes of the packed matrices and biases.
   public var residentBytes: Int {
     let biases = (gateBias?.count ?? 0) + (upBias?.count ?? 0) + (downBias?.count ?? 0)
@@ -144,6 +147,5 @@ public struct ExpertBank: Sendable {
   public var residentBytes: Int { experts.reduce(0) { $0 + $1.residentBytes } }
 }
 
-private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> {
-  Set(matrices.lazy.filter { $0.inputOrder == nil }.map(\.format))
-}
+/// Formats of the matrices that kernels on int8 activations can read, where their format has one.
+private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> { Set(matrices.lazy.filter(\.suitsInt8).map(\.format)) }

@@ -13,7 +13,8 @@ public enum WeightLayout: String, Sendable, CaseIterable {
 
 /// A [rows, columns] weight matrix, y = W x, in a weight format; its values are never expanded in memory.
 ///
-/// The bytes are borrowed from the checkpoint where its layout already is row after row, and repacked copies elsewhere.
+/// As it is read from a checkpoint its rows are borrowed where they lie one after another, and copied together elsewhere; a layer packs them
+/// into panels.
 public struct PackedMatrix: @unchecked Sendable {
   /// Format of the values.
   public let format: WeightFormat
@@ -25,7 +26,7 @@ public struct PackedMatrix: @unchecked Sendable {
   public let columns: Int
   /// Bytes of one row, from one to the next where the layout is `rows`.
   public let rowBytes: Int
-  /// Scales (and zero points) of formats that keep them beside the codes.
+  /// Scales (and zero points) of formats that keep them beside the codes; nil in panels, which hold them.
   public let scales: ScalePlane?
   /// Stored column j multiplies input `inputOrder[j]`; nil for the identity (GPTQ's act-order sets it).
   public let inputOrder: [Int32]?
@@ -72,8 +73,9 @@ public struct PackedMatrix: @unchecked Sendable {
 
   /// True when kernels on int8 activations can read the matrix, if its format has one.
   package var suitsInt8: Bool {
+    guard inputOrder == nil, layout == .rows else { return inputOrder == nil }
     var matrix = borrowed
-    return inputOrder == nil && (layout == .panels || moe_takes_panels(&matrix))
+    return moe_takes_panels(&matrix)
   }
 
   private var orderBytes: Int { (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size }
@@ -81,10 +83,11 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Rows of one panel, 0 where the format has none.
   package var panelRows: Int { Int(moe_panel_rows(format.index)) }
 
+  /// Bytes of one panel.
+  package var bytesOfPanel: Int { Int(moe_panel_bytes(format.index, Int64(columns))) }
+
   /// Bytes of all panels.
-  package var panelBytes: Int {
-    panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * Int(moe_panel_bytes(format.index, Int64(columns)))
-  }
+  package var panelBytes: Int { panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * bytesOfPanel }
 
   /// Bytes that the matrix would keep in another layout; nil for panels where they grow it by an eighth at most.
   package func residentBytes(in wanted: WeightLayout?) -> Int { layout(wanted) == .panels ? panelBytes + orderBytes : residentBytes }

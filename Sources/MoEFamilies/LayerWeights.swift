@@ -39,6 +39,11 @@ extension LayerWeights {
     return bytes
   }
 
+  /// Bytes, in their published formats, of the matrices that every token is multiplied with.
+  package var publishedBytesBesideRouted: Int {
+    (shared?.experts[0].publishedBytes ?? 0) + (latentIn?.publishedBytes ?? 0) + (latentOut?.publishedBytes ?? 0)
+  }
+
   /// The weights with other matrices of the same shapes.
   package func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> LayerWeights {
     var weights = self

@@ -3,7 +3,7 @@
 internal import CMoEKernels
 package import MoEExperts
 internal import MoEPlacement
-internal import MoETensors
+package import MoETensors
 
 extension CPUBackend {
   /// The matrices in panels, one after the other in memory; those that take none as they are.
@@ -11,7 +11,8 @@ extension CPUBackend {
   /// Pages of a mapped file are given back as they are consumed, so that the two copies never stand in memory together.
   ///
   /// - Parameter layout: panels, or nil for panels where they grow a matrix by an eighth at most.
-  package func inPanels(_ matrices: [PackedMatrix], _ layout: WeightLayout?) -> [PackedMatrix] {
+  /// - Throws: `ShapeError` when there is no memory for the panels.
+  package func inPanels(_ matrices: [PackedMatrix], _ layout: WeightLayout?) throws(ShapeError) -> [PackedMatrix] {
     var places: [Int?] = [], end = 0
     var pieces: [(matrix: Int, rows: Range<Int>)] = []
     for (index, matrix) in matrices.enumerated() {
@@ -25,14 +26,18 @@ extension CPUBackend {
       for first in stride(from: 0, to: matrix.rows, by: step) { pieces.append((index, first..<min(first + step, matrix.rows))) }
     }
     guard end > 0 else { return matrices }
-    let buffer = AlignedBuffer(largePages: end), base = buffer.bytes.baseAddress!
+    guard let buffer = AlignedBuffer(mapping: end) else {
+      throw ShapeError(tensor: "weights in panels", reason: "there is no memory for \(end) bytes")
+    }
+    let base = buffer.bytes.baseAddress!
     let memory = GrowableBuffer(), scratch = StageScratch(workers: pool.threads, columns: 0, reorders: false, in: memory)
     defer { withExtendedLifetime(memory) {} }
     pool.run(tasks: pieces.count) { [pieces, places] piece, worker in
       let (index, rows) = pieces[piece], matrix = matrices[index]
-      let panels = base + places[index]! + rows.lowerBound / matrix.panelRows * (matrix.panelBytes / ((matrix.rows + matrix.panelRows - 1) / matrix.panelRows))
+      let panels = base + places[index]! + rows.lowerBound / matrix.panelRows * matrix.bytesOfPanel
+      let kernel = kernels.row.pointee.formats[Int(matrix.format.index)]
       var source = matrix.borrowed
-      kernels.row.pointee.formats[Int(matrix.format.index)].pack(&source, Int64(rows.lowerBound), Int64(rows.upperBound), panels, scratch[worker].gemm)
+      kernel.pack(&source, Int64(rows.lowerBound), Int64(rows.upperBound), panels, scratch[worker].gemm)
       matrix.giveBack(rows: rows)
     }
     return zip(matrices, places).map { matrix, place in place.map { PackedMatrix(panelsOf: matrix, data: base + $0, owner: buffer) } ?? matrix }

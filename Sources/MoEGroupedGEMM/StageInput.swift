@@ -67,9 +67,9 @@ struct InputWork: StageWork {
   }
 }
 
-/// Rows of one weight panel: the unit of work division.
-let panelRows = 32
-/// Rows of activations that meet a panel at once; an unpacked panel serves all of them.
+/// Weight rows of one task: whole panels of every format.
+let taskRows = 32
+/// Rows of activations that meet the weights of a task at once.
 let tokenTile = Int(MOE_GEMM_ROWS)
 
 extension CPUBackend {
@@ -83,14 +83,14 @@ extension CPUBackend {
     precision == .int8 && kernels.row.pointee.formats[Int(format.index)].gemm_int8 != nil
   }
 
-  /// out[i][r] = rows of `panel` times rows of `tile`, sums in segments of `segment` columns, plus `bias`.
+  /// out[i][r] = `weightRows` times rows of `tile`, sums in segments of `segment` columns, plus `bias`.
   func multiply(
-    _ matrix: PackedMatrix, _ bias: [Float]?, _ panel: Range<Int>, _ input: StageInput, _ tile: Range<Int>, segment: Int,
+    _ matrix: PackedMatrix, _ bias: [Float]?, _ weightRows: Range<Int>, _ input: StageInput, _ tile: Range<Int>, segment: Int,
     into out: UnsafeMutablePointer<Float>, stride: Int, _ scratch: WorkerScratch
   ) {
     var weights = matrix.borrowed
     let kernel = kernels.row.pointee.formats[Int(matrix.format.index)]
-    let first = Int64(panel.lowerBound), last = Int64(panel.upperBound), count = Int64(tile.count)
+    let first = Int64(weightRows.lowerBound), last = Int64(weightRows.upperBound), count = Int64(tile.count)
     func run(_ list: UnsafePointer<Int32>?) {
       let start = list == nil ? tile.lowerBound : 0
       if takesInt8(matrix), var rows = input.quantized?.borrowed {
@@ -112,7 +112,7 @@ extension CPUBackend {
     guard let bias else { return }
     bias.withUnsafeBufferPointer { bias in
       for index in 0..<tile.count {
-        kernels.row.pointee.accumulate(1, bias.baseAddress! + panel.lowerBound, Int64(panel.count), out + index * stride)
+        kernels.row.pointee.accumulate(1, bias.baseAddress! + weightRows.lowerBound, Int64(weightRows.count), out + index * stride)
       }
     }
   }

@@ -41,12 +41,12 @@ struct StageScratch {
   init(workers: Int, columns: Int, reorders: Bool, in buffer: GrowableBuffer) {
     gemm = Int(moe_gemm_scratch())
     inputs = reorders ? tokenTile * columns : 0
-    each = (gemm + inputs + 2 * tokenTile * panelRows + 15) / 16 * 16
+    each = (gemm + inputs + 2 * tokenTile * taskRows + 15) / 16 * 16
     base = buffer.room(for: workers * each)
   }
 
   subscript(worker: Int) -> WorkerScratch {
     let base = base + worker * each
-    return WorkerScratch(gemm: base, inputs: base + gemm, gate: base + gemm + inputs, up: base + gemm + inputs + tokenTile * panelRows)
+    return WorkerScratch(gemm: base, inputs: base + gemm, gate: base + gemm + inputs, up: base + gemm + inputs + tokenTile * taskRows)
   }
 }

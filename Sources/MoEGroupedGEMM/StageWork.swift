@@ -1,4 +1,4 @@
-// The tasks of each stage on the CPU: products by expert and panel, the combine by token.
+// The tasks of each stage on the CPU: products by expert and weight rows, the combine by token.
 
 internal import MoEDispatch
 internal import MoEExperts
@@ -41,25 +41,25 @@ extension WorkerPool {
   }
 }
 
-/// Panels of 32 weight rows.
-private func panels(_ rows: Int) -> Int { (rows + panelRows - 1) / panelRows }
+/// Tasks that some weight rows are cut into.
+private func cuts(_ rows: Int) -> Int { (rows + taskRows - 1) / taskRows }
 
 /// Some of the weight rows of one expert, and all its rows of the plan.
-private struct PanelTask {
+private struct RowsTask {
   let expert: Int
-  let panel: Range<Int>
+  let weightRows: Range<Int>
   private let group: Range<Int>
 
   init(_ task: Int, _ plan: DispatchPlan, rows: Int) {
-    let panels = panels(rows), first = task % panels * panelRows
-    expert = Int(plan.activeExperts[task / panels])
-    panel = first..<min(first + panelRows, rows)
+    let cuts = cuts(rows), first = task % cuts * taskRows
+    expert = Int(plan.activeExperts[task / cuts])
+    weightRows = first..<min(first + taskRows, rows)
     group = plan.rows(of: expert)
   }
 
   init(_ task: Int, everyRow count: Int, rows: Int) {
     expert = 0
-    panel = task * panelRows..<min((task + 1) * panelRows, rows)
+    weightRows = task * taskRows..<min((task + 1) * taskRows, rows)
     group = 0..<count
   }
 
@@ -68,56 +68,56 @@ private struct PanelTask {
   }
 }
 
-/// act(gate x) * up x, one panel of the intermediate rows of one expert a task.
+/// act(gate x) * up x, some of the intermediate rows of one expert a task.
 struct GateUpWork: StageWork {
   let backend: CPUBackend, pass: ExpertPass, input: StageInput, scratch: StageScratch
 
-  var tasks: Int { pass.plan.activeExperts.count * panels(pass.bank.intermediate) }
+  var tasks: Int { pass.plan.activeExperts.count * cuts(pass.bank.intermediate) }
 
   func perform(task: Int, worker: Int) {
-    let bank = pass.bank, task = PanelTask(task, pass.plan, rows: bank.intermediate), panel = task.panel, width = panel.count
+    let bank = pass.bank, task = RowsTask(task, pass.plan, rows: bank.intermediate), weightRows = task.weightRows, width = weightRows.count
     let scratch = scratch[worker], weights = bank.experts[task.expert]
     task.forEachTile { tile in
-      backend.multiply(weights.up, weights.upBias, panel, input, tile, segment: bank.hidden, into: scratch.up, stride: width, scratch)
+      backend.multiply(weights.up, weights.upBias, weightRows, input, tile, segment: bank.hidden, into: scratch.up, stride: width, scratch)
       if let gate = weights.gate {
-        backend.multiply(gate, weights.gateBias, panel, input, tile, segment: bank.hidden, into: scratch.gate, stride: width, scratch)
+        backend.multiply(gate, weights.gateBias, weightRows, input, tile, segment: bank.hidden, into: scratch.gate, stride: width, scratch)
       }
       for (index, row) in tile.enumerated() {
         backend.kernels.activate(
           bank.activation, gate: bank.isGated ? scratch.gate + index * width : nil, up: scratch.up + index * width, width,
-          into: pass.activated.row(row) + panel.lowerBound)
+          into: pass.activated.row(row) + weightRows.lowerBound)
       }
     }
   }
 }
 
-/// down a, one panel of the output rows of one expert a task.
+/// down a, some of the output rows of one expert a task.
 struct DownWork: StageWork {
   let backend: CPUBackend, pass: ExpertPass, input: StageInput, scratch: StageScratch
 
-  var tasks: Int { pass.plan.activeExperts.count * panels(pass.bank.hidden) }
+  var tasks: Int { pass.plan.activeExperts.count * cuts(pass.bank.hidden) }
 
   func perform(task: Int, worker: Int) {
-    let task = PanelTask(task, pass.plan, rows: pass.bank.hidden), panel = task.panel, weights = pass.bank.experts[task.expert]
+    let task = RowsTask(task, pass.plan, rows: pass.bank.hidden), weightRows = task.weightRows, weights = pass.bank.experts[task.expert]
     task.forEachTile { tile in
       backend.multiply(
-        weights.down, weights.downBias, panel, input, tile, segment: weights.down.segment,
-        into: pass.outputs.row(tile.lowerBound) + panel.lowerBound, stride: pass.outputs.stride, scratch[worker])
+        weights.down, weights.downBias, weightRows, input, tile, segment: weights.down.segment,
+        into: pass.outputs.row(tile.lowerBound) + weightRows.lowerBound, stride: pass.outputs.stride, scratch[worker])
     }
   }
 }
 
-/// One matrix for every row, one panel of its rows a task.
+/// One matrix for every row, some of its rows a task.
 struct ProjectWork: StageWork {
   let backend: CPUBackend, matrix: PackedMatrix, input: StageInput, outputs: FloatRows, scratch: StageScratch
 
-  var tasks: Int { input.rows.count > 0 ? panels(matrix.rows) : 0 }
+  var tasks: Int { input.rows.count > 0 ? cuts(matrix.rows) : 0 }
 
   func perform(task: Int, worker: Int) {
-    let task = PanelTask(task, everyRow: input.rows.count, rows: matrix.rows), panel = task.panel
+    let task = RowsTask(task, everyRow: input.rows.count, rows: matrix.rows), weightRows = task.weightRows
     task.forEachTile { tile in
       backend.multiply(
-        matrix, nil, panel, input, tile, segment: matrix.columns, into: outputs.row(tile.lowerBound) + panel.lowerBound,
+        matrix, nil, weightRows, input, tile, segment: matrix.columns, into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
         stride: outputs.stride, scratch[worker])
     }
   }

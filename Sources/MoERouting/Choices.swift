@@ -46,6 +46,7 @@ package struct Choices: @unchecked Sendable {
       defer { next += count * words }
       return UnsafeMutableRawPointer(next).assumingMemoryBound(to: Value.self)
     }
+    self.workers = part(workers * scratch)
     fullNorms = part(tokens, words: 2)
     logits = part(tokens * scores)
     ids = part(tokens * most)
@@ -58,7 +59,6 @@ package struct Choices: @unchecked Sendable {
     queue = part(experts)
     self.columns = part(columns)
     columnWeights = part(columns)
-    self.workers = part(workers * scratch)
     assert(next == first + words)
   }
 

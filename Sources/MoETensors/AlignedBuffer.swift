@@ -4,25 +4,32 @@
   internal import Glibc
 #elseif canImport(Musl)
   internal import Musl
+#else
+  internal import Darwin
 #endif
 
 /// Bytes owned by this object, aligned to 64, freed with it.
 public final class AlignedBuffer: @unchecked Sendable {
   /// The bytes. Writing is for the one who made the buffer, before it is shared.
   public let bytes: UnsafeMutableRawBufferPointer
+  private let isMapped: Bool
 
   /// A buffer of `byteCount` bytes, not initialised.
   public init(byteCount: Int) {
     bytes = .allocate(byteCount: byteCount, alignment: 64)
+    isMapped = false
   }
 
-  /// A buffer for weights that are read from end to end: in large pages where it fills some and the system has them.
-  package init(largePages byteCount: Int) {
-    let page = 2 << 20
-    bytes = .allocate(byteCount: byteCount, alignment: byteCount < page ? 64 : page)
+  /// Zeroed memory for weights that are read from end to end: pages of its own, large ones where the system has them; nil when it has no such
+  /// memory.
+  package init?(mapping byteCount: Int) {
+    guard byteCount > 0, let address = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0), Int(bitPattern: address) != -1
+    else { return nil }
     #if os(Linux)
-      if byteCount >= page { madvise(bytes.baseAddress, byteCount, MADV_HUGEPAGE) }
+      madvise(address, byteCount, Int32(MADV_HUGEPAGE))
     #endif
+    bytes = UnsafeMutableRawBufferPointer(start: address, count: byteCount)
+    isMapped = true
   }
 
   /// A zeroed buffer.
@@ -32,7 +39,9 @@ public final class AlignedBuffer: @unchecked Sendable {
     return buffer
   }
 
-  deinit { bytes.deallocate() }
+  deinit {
+    if isMapped { munmap(bytes.baseAddress, bytes.count) } else { bytes.deallocate() }
+  }
 }
 
 /// Bytes of a mapped file.

@@ -9,7 +9,10 @@ package final class GrowableBuffer: @unchecked Sendable {
   /// Room for `count` values, not initialised. Room that was given before is no longer valid.
   package func room<Value: BitwiseCopyable>(for count: Int, of type: Value.Type = Value.self) -> UnsafeMutablePointer<Value> {
     let needed = count * MemoryLayout<Value>.stride, held = memory.bytes.count
-    if needed > held { memory = AlignedBuffer(byteCount: max(needed, held + held / 2)) }
+    if needed > held {
+      release()
+      memory = AlignedBuffer(byteCount: max(needed, held + held / 2))
+    }
     return memory.bytes.baseAddress!.assumingMemoryBound(to: type)
   }
 

@@ -81,7 +81,10 @@ import Testing
 
   @Test func everyKernelHasItsName() {
     for table in KernelTable.runnable {
-      for format in WeightFormat.all { #expect(table.gemmName(format).hasPrefix("gemm_\(format.name)_")) }
+      for format in WeightFormat.all { 
+        #expect(table.gemmName(format) == "gemm_\(format)_\(table)")
+        #expect(table.int8GEMMName(format).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_panel_rows(format.index) != 8))
+       }
     }
     #expect(KernelTable.runnable.last?.name == "scalar")
   }

@@ -22,10 +22,12 @@ import Testing
           let alone = logits(KernelTable.runnable.last!, dense, w, useBias ? bias : nil, hidden, each: 1)
           #expect(zip(alone, expected).allSatisfy { abs(Double($0) - $1) <= Double(Float($1).ulp) * 0.5001 + 1e-14 })
           for table in KernelTable.runnable {
-            var all = [Float](repeating: .nan, count: tokens * experts + 1)
-            table.row.pointee.router_logits(x, Int64(stride), Int64(tokens), w, useBias ? bias : nil, Int64(experts), Int64(hidden), &all, Int64(experts))
-            #expect(all.removeLast().isNaN)
-            #expect(all == alone, "\(table) \(tokens) x \(hidden) x \(experts)")
+            let width = experts + gap
+            var all = [Float](repeating: -1234.5, count: tokens * width + 1)
+            table.row.pointee.router_logits(x, Int64(stride), Int64(tokens), w, useBias ? bias : nil, Int64(experts), Int64(hidden), &all, Int64(width))
+            let found = (0..<tokens).flatMap { all[$0 * width..<$0 * width + experts] }
+            #expect(found == alone, "\(table) \(tokens) x \(hidden) x \(experts)")
+            #expect(all.count { $0 == -1234.5 } == tokens * gap + 1, "\(table) wrote beside its logits")
           }
         }
       }

@@ -27,7 +27,7 @@ private final class SparseMap {
     let format = try #require(WeightFormat(named: name)), columns = 4096
     let rowBytes = try format.bytes(values: columns), rows = (1 << 32) / rowBytes + 100, last = rows - 3
     let weights = try SparseMap(rows * rowBytes)
-    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 - 0.5 }
+    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 + 0.1 }
     let encoded = try format.encode(values)
     for row in last..<rows { encoded.withUnsafeBytes { (weights.base + row * rowBytes).copyMemory(from: $0.baseAddress!, byteCount: rowBytes) } }
     var matrix = moe_matrix()
@@ -41,14 +41,14 @@ private final class SparseMap {
     let far: Int32 = 70_001, stride = 1 << 16
     let activations = try SparseMap((Int(far) + 1) * stride * 4)
     let x = activations.base.assumingMemoryBound(to: Float.self)
-    for column in 0..<columns { x[Int(far) * stride + column] = Float((column * 53) % 89) / 89 - 0.5 }
+    for column in 0..<columns { x[Int(far) * stride + column] = Float((column * 53) % 89) / 89 + 0.1 }
     let expected = (0..<columns).reduce(0.0) { $0 + Double(decoded[$1]) * Double(x[Int(far) * stride + $1]) }
     let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
     defer { scratch.deallocate() }
     var y = [Float](repeating: .nan, count: 4), list = [far]
     let kernels = table.row.pointee.formats[Int(format.index)]
     kernels.gemm(&matrix, Int64(last), Int64(rows), x, Int64(stride), &list, 1, Int64(columns), &y, 4, scratch)
-    for row in 0..<3 { #expect(abs(Double(y[row]) - expected) < 1e-4, "\(table) \(name) row \(row): \(y[row]), expected \(expected)") }
+    for row in 0..<3 { #expect(abs(Double(y[row]) - expected) < 1e-5 * expected, "\(table) \(name) row \(row): \(y[row]), expected \(expected)") }
     #expect(y[3].isNaN)
 
     guard let int8 = kernels.gemm_int8 else { return }
@@ -62,7 +62,7 @@ private final class SparseMap {
       UnsafeMutablePointer(mutating: quantized.sums) + at / 32)
     y = [Float](repeating: .nan, count: 4)
     int8(&matrix, Int64(last), Int64(rows), &quantized, &list, 1, Int64(columns), &y, 4, scratch)
-    for row in 0..<3 { #expect(abs(Double(y[row]) - expected) < 0.5, "\(table) \(name) int8 row \(row): \(y[row]), expected \(expected)") }
+    for row in 0..<3 { #expect(abs(Double(y[row]) - expected) < 1e-2 * expected, "\(table) \(name) int8 row \(row): \(y[row]), expected \(expected)") }
   }
 
   /// The last panel of a matrix of more than 2^32 bytes.
@@ -72,7 +72,7 @@ private final class SparseMap {
     let rowBytes = try format.bytes(values: columns), width = Int(moe_panel_rows(format.index)), size = Int(moe_panel_bytes(format.index, Int64(columns)))
     let rows = ((1 << 32) / rowBytes + 100) / 16 * 16, last = rows - 16
     let weights = try SparseMap(rows / width * size)
-    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 - 0.5 }
+    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 + 0.1 }
     let encoded = try format.encode(values), published = Array(repeating: encoded, count: 16).flatMap(\.self)
     var matrix = moe_matrix()
     (matrix.format, matrix.rows, matrix.columns, matrix.row_bytes) = (format.index, 16, Int64(columns), Int64(rowBytes))
@@ -88,13 +88,13 @@ private final class SparseMap {
     var widened = [Float](repeating: .nan, count: columns), y = [Float](repeating: .nan, count: 16)
     moe_matrix_decode(&matrix, Int64(rows - 1), 0, Int64(columns), &widened)
     #expect(widened == decoded)
-    let x = (0..<columns).map { Float(($0 * 53) % 89) / 89 - 0.5 }
+    let x = (0..<columns).map { Float(($0 * 53) % 89) / 89 + 0.1 }
     let expected = zip(decoded, x).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
     kernels.gemm(&matrix, Int64(last), Int64(rows), x, Int64(columns), nil, 1, Int64(columns), &y, 16, scratch)
-    #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-4 }, "\(table) \(name): \(y), expected \(expected)")
+    #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-5 * expected }, "\(table) \(name): \(y), expected \(expected)")
     guard let int8 = kernels.gemm_int8 else { return }
     y = [Float](repeating: .nan, count: 16)
     Int8Rows(x, columns: columns, by: table).withRows { int8(&matrix, Int64(last), Int64(rows), &$0, nil, 1, Int64(columns), &y, 16, scratch) }
-    #expect(y.allSatisfy { abs(Double($0) - expected) < 0.5 }, "\(table) \(name) int8: \(y), expected \(expected)")
+    #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-2 * expected }, "\(table) \(name) int8: \(y), expected \(expected)")
   }
 }

@@ -28,6 +28,33 @@ import Testing
     }
   }
 
+  /// Panels of random bits times unit vectors: what every table's vectors make of every code and every kind of scale.
+  @Test(arguments: WeightFormat.all.filter { moe_panel_rows($0.index) == 8 })
+  func everyTableReadsRandomPanelsAlike(_ format: WeightFormat) throws {
+    var random = SeededRandom(seed: 0xD1CE + UInt64(format.index))
+    let rows = 16 * 20, columns = max(format.blockValues, 32)
+    var matrix = moe_matrix()
+    (matrix.format, matrix.rows, matrix.columns) = (format.index, Int64(rows), Int64(columns))
+    let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
+    for index in panels.data.indices { panels.data[index] = UInt8.random(in: 0...255, using: &random) }
+    var borrowed = panels.matrix, values = [[Float]](repeating: [Float](repeating: 0, count: columns), count: rows)
+    for row in 0..<rows { moe_matrix_decode(&borrowed, Int64(row), 0, Int64(columns), &values[row]) }
+    let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
+    defer { scratch.deallocate() }
+    for table in KernelTable.runnable {
+      let kernels = table.row.pointee.formats[Int(format.index)]
+      for column in [0, 3, 17, columns - 1] {
+        var x = [Float](repeating: 0, count: columns), y = [Float](repeating: 0, count: rows)
+        x[column] = 1
+        kernels.gemm(&borrowed, 0, Int64(rows), x, Int64(columns), nil, 1, Int64(columns), &y, Int64(rows), scratch)
+        for row in 0..<rows {
+          let isFinite = values[row].allSatisfy(\.isFinite)
+          #expect(isFinite ? y[row] == values[row][column] : y[row].isNaN, "\(table) \(format) row \(row): \(y[row]), \(values[row][column])")
+        }
+      }
+    }
+  }
+
   /// Every code and every kind of scale: blocks of random bits, NaN and infinite scales among them.
   @Test(arguments: WeightFormat.all.filter { moe_panel_rows($0.index) == 8 && !$0.isScaled })
   func randomBlocksDecodeAlike(_ format: WeightFormat) throws {

@@ -34,13 +34,15 @@ import Testing
   func theLayoutOfWeightsDoesNotMatter(_ fixture: LayerFixture) throws {
     let (states, sequences) = try fixture.input()
     for activations in ActivationPrecision.allCases {
-      let panels = try fixture.layer(activations: activations), rows = try fixture.layer(activations: activations, layout: .rows)
-      #expect(try panels.bits(states, sequences: sequences) == rows.bits(states, sequences: sequences), "\(activations)")
+      let chosen = try fixture.layer(activations: activations).bits(states, sequences: sequences)
+      for layout in WeightLayout.allCases {
+        #expect(try fixture.layer(activations: activations, layout: layout).bits(states, sequences: sequences) == chosen, "\(activations) \(layout)")
+      }
     }
   }
 
   @Test func mostCasesHavePanels() throws {
-    let inPanels = try LayerFixture.all.filter { try $0.layer().weights.experts.experts[0].up.layout == .panels }
+    let inPanels = try LayerFixture.all.filter { try $0.layer(layout: .panels).weights.experts.experts[0].up.layout == .panels }
     #expect(inPanels.count > LayerFixture.all.count / 2, "\(inPanels.count) of \(LayerFixture.all.count)")
   }
 

@@ -62,7 +62,7 @@ struct LayerFixture: Sendable, CustomTestStringConvertible {
 
   func layer(
     on machine: Machine = machine, device: MoELayer.Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout = .panels, _ edits: TensorEdits = .init(),
+    layout: WeightLayout? = nil, _ edits: TensorEdits = .init(),
     _ edit: (inout [String: JSON]) -> Void = { _ in }
   ) throws -> MoELayer {
     let model = try model(edits, edit)

@@ -82,6 +82,23 @@ import Testing
   }
 }
 
+@Suite struct Int8UseTests {
+  /// NVFP4's scales suit no int8 kernel, though MXFP4's codes of the same format do.
+  @Test func onlyMatricesThatSuitItAreMultipliedInInt8() throws {
+    #expect(try !LayerFixture.layer(ofCheckpoint: "qwen3_moe_nvfp4", activations: .int8).usesInt8)
+    #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .int8).usesInt8)
+    #expect(try !LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .float).usesInt8)
+  }
+}
+
+extension LayerFixture {
+  /// The first layer of a folder of Tests/Fixtures/checkpoints.
+  fileprivate static func layer(ofCheckpoint folder: String, activations: ActivationPrecision) throws -> MoELayer {
+    let model = try MoEModel(Checkpoint(path: "\(root)/checkpoints/\(folder)"))
+    return try MoELayer(model, block: model.blocks[0], on: machine, activations: activations)
+  }
+}
+
 extension String {
   fileprivate func replacingOccurrence(of part: String, with text: String) -> String { split(separator: part, omittingEmptySubsequences: false).joined(separator: text) }
 }

@@ -20,7 +20,25 @@ import Testing
     #expect(try layer.bits(states) == layer.bits(states, workspace: workspace))
   }
 
-  @Test func aSecondCallAtTheSameTimeIsRefused() throws {
+  @Test func aCallInsideACallIsRefused() throws {
+    let fixture = try LayerFixture.named("qwen3_moe"), layer = try fixture.layer(), states = try fixture.input().states, workspace = Workspace()
+    var out = [Float](repeating: 0, count: states.values.count), asked = 0
+    try states.values.withUnsafeBufferPointer { from in
+      try out.withUnsafeMutableBufferPointer { to in
+        let input = try RowView(from.baseAddress!, count: states.tokens, columns: states.hidden)
+        let output = try MutableRowView(to.baseAddress!, count: states.tokens, columns: states.hidden)
+        _ = try layer.forward(input, into: output, workspace: workspace) { _ in
+          asked += 1
+          #expect { try layer.bits(states, workspace: workspace) } throws: { if case MoEError.workspaceInUse = $0 { true } else { false } }
+          #expect { try workspace.releaseMemory() } throws: { if case MoEError.workspaceInUse = $0 { true } else { false } }
+        }
+      }
+    }
+    #expect(asked > 0)
+    try workspace.releaseMemory()
+  }
+
+  @Test func callsAtTheSameTimeAreServedOrRefused() throws {
     let fixture = try LayerFixture.named("deepseek_v3"), layer = try fixture.layer(), states = try fixture.input().states
     let expected = try layer.bits(states), workspace = Workspace(), served = Atomic(0), strange = Atomic(0)
     DispatchQueue.concurrentPerform(iterations: 64) { _ in

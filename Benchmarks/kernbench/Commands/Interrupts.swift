@@ -35,11 +35,15 @@ enum Interrupts {
     _exit(128 + number)
   }
 
-  /// Keeps signals waiting while `body` writes; long bodies call `check` where they can be undone.
+  /// Keeps signals waiting while `body` writes; long bodies call `check` where they can be undone. A signal caught ends the program after it.
   static func held<Result>(_ body: () throws -> Result) rethrows -> Result {
     isHeld.store(true, ordering: .relaxed)
     defer { isHeld.store(false, ordering: .relaxed) }
-    return try body()
+    let result = try body()
+    isHeld.store(false, ordering: .relaxed)
+    let number = caught.load(ordering: .relaxed)
+    if number != 0 { handle(number) }
+    return result
   }
 
   /// - Throws: the exit code of a program that ended by the signal caught.

@@ -46,15 +46,15 @@ final class LayerBenchmark {
     let times = error <= bound ? try time(states, peaks: peaks, seconds: seconds, isSlow: longest > seconds) : nil
     return Row(
       layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: device.rawValue,
-      layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound, residentBytes: layer.weights.residentBytes, isCached: isCached,
-      isOversubscribed: machine.isOversubscribed)
+      layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound,
+      residentBytes: layer.weights.residentBytes, isCached: isCached, isOversubscribed: machine.isOversubscribed)
   }
 
   private var kernel: String {
     if device == .blas { return "cblas_sgemm" }
     let first = layer.weights.experts.experts[0]
-    let names = [first.up.format, first.down.format].map { format in
-      (activations == .int8 ? machine.kernels.int8GEMMName(format) : nil) ?? machine.kernels.gemmName(format)
+    let names = [first.up, first.down].map { matrix in
+      (activations == .int8 && matrix.suitsInt8 ? machine.kernels.int8GEMMName(matrix.format) : nil) ?? machine.kernels.gemmName(matrix.format)
     }
     return names[0] == names[1] ? names[0] : names.joined(separator: "/")
   }
@@ -69,8 +69,7 @@ final class LayerBenchmark {
 
   /// Of one expert, in the published format.
   private var expertBytes: Double {
-    let expert = layer.weights.experts.experts[0]
-    return Double([expert.gate, expert.up, expert.down].reduce(0) { $0 + ($1?.publishedBytes ?? 0) })
+    Double(layer.weights.experts.experts[0].publishedBytes)
   }
 
   /// Enough batches that the experts of one have left the caches when its turn comes again.
@@ -133,7 +132,7 @@ final class LayerBenchmark {
     if !isSlow { try watch(&stages, states, seconds: seconds / 4) }
     let median = samples.median, mean = { (values: [Double]) in values.reduce(0, +) / Double(values.count) }
     let products = self.products(rows: mean(rows), tokens: Double(states.tokens))
-    let bytes = mean(distinct) * expertBytes + Double(layer.weights.residentBytes - layer.weights.experts.residentBytes)
+    let bytes = mean(distinct) * expertBytes + Double(layer.weights.publishedBytesBesideRouted)
     let operations = products.reduce(0) { $0 + $1.operations }
     let arithmetic = products.reduce(0 as Double?) { sum, product in
       guard let sum, let peak = peaks.operations(product.arithmetic) else { return nil }
@@ -157,7 +156,8 @@ final class LayerBenchmark {
   /// Operations of each matrix product of a call, 2 a multiply-add, and the arithmetic they are done in.
   private func products(rows: Double, tokens: Double) -> [(operations: Double, arithmetic: GEMMArithmetic)] {
     func product(_ matrix: PackedMatrix, _ rows: Double) -> (operations: Double, arithmetic: GEMMArithmetic) {
-      let arithmetic = activations == .int8 && device == .cpu ? machine.kernels.int8Arithmetic(matrix.format) ?? .float : .float
+      let isInt8 = activations == .int8 && device == .cpu && matrix.suitsInt8
+      let arithmetic = isInt8 ? machine.kernels.int8Arithmetic(matrix.format) ?? .float : .float
       return (2 * rows * Double(matrix.rows) * Double(matrix.columns), arithmetic)
     }
     func products(_ expert: Expert, _ rows: Double) -> [(operations: Double, arithmetic: GEMMArithmetic)] {
