@@ -33,6 +33,7 @@ static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 #include "gating/scores.h"
 #include "gating/topk.h"
 #include "gating/groups.h"
+#include "gemm/scratch.h"
 #include "gemm/pack.h"
 #include "gemm/quads.h"
 #include "gemm/gemm_float.h"

@@ -8,6 +8,7 @@
 #define FLOAT_TOKENS 6
 #endif
 enum { PANEL = PLAIN_ROWS, RUN = 256, FLOAT_AHEAD = 2048, FLOAT_VECS = PANEL / VEC_ROWS };
+_Static_assert(2 * PANEL * RUN + 2 * PANEL * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, a panel, sums and totals");
 
 typedef void (*decoder)(const void *, int64_t, float, float, float *);
 

@@ -8,6 +8,7 @@
 #define INT8_TOKENS 4
 #endif
 enum { INT8_RUN = 256, INT8_AHEAD = 4096, INT8_PANELS = VEC_ROWS / CODE_ROWS };
+_Static_assert(4 * 2 * VEC_ROWS * MOE_GEMM_ROWS + (2 * INT8_PANELS + 1) * CODE_ROWS * INT8_RUN <= 4 * GEMM_SCRATCH, "sums, totals, panels, flat rows");
 
 /// The activations of one tile of tokens, from some column on.
 typedef struct int8_tile {

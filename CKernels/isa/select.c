@@ -1,5 +1,6 @@
 // The kernel tables, best first.
 #include "CMoEKernels.h"
+#include "../gemm/scratch.h"
 
 extern const moe_kernels moe_kernels_scalar;
 #if defined(__x86_64__)
@@ -15,4 +16,4 @@ static const moe_kernels *const tables[] = {
 
 int32_t moe_kernels_count(void) { return sizeof tables / sizeof *tables; }
 const moe_kernels *moe_kernels_at(int32_t index) { return tables[index]; }
-int64_t moe_gemm_scratch(void) { return 2 * 16 * 256 + 2 * 16 * MOE_GEMM_ROWS; }
+int64_t moe_gemm_scratch(void) { return GEMM_SCRATCH; }
