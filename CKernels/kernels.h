@@ -42,41 +42,40 @@ static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 #include "rows/accumulate.h"
 #include "rows/quantize.h"
 
-#define GEMM_PARAMETERS(...)                                                                                                  \
+#define GEMM_PARAMETERS(...)                                                                                                        \
   const moe_matrix *w, int64_t row_begin, int64_t row_end, __VA_ARGS__, const int32_t *rows, int64_t m, int64_t segment, float *y, \
       int64_t y_stride, float *scratch
+#define PACK_PARAMETERS const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch
 
-#define GEMM(name, ...)                                                                                                    \
+#define GEMM(name, ...)                                                                                                     \
   static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride)) {                                   \
-    gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);                 \
+    gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);    \
   }
 MOE_FORMATS(GEMM)
 
-/// Calls another table's kernel, which gives the same bits, where it is faster for few rows.
 #ifdef FEW_ROWS
+/// Another table's kernel, which gives the same bits and is faster for few rows.
 #define FEW(name) \
   if (m <= FEW_ROWS) return FEW_ROWS_TABLE.formats[INDEX_##name].gemm_int8(w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);
 #else
 #define FEW(name)
 #endif
-#define GEMM_INT8(name, ...)                                                                                               \
+#define GEMM_INT8(name, ...)                                                                                                \
   static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const moe_int8_rows *x)) {                                        \
-    FEW(name)                                                                                                              \
-    gemm_int8(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);            \
-  }                                                                                                                        \
-  static void JOIN(pack_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch) { \
-    pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                     \
+    FEW(name)                                                                                                               \
+    gemm_int8(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);                \
+  }                                                                                                                         \
+  static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
+    pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                         \
   }
 MOE_CODE_FORMATS(GEMM_INT8)
 
-#define PACK(name)                                                                                                         \
-  static void JOIN(pack_##name, ISA)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch) { \
-    pack_elements(INDEX_##name, w, row_begin, row_end, panels);                                                             \
-  }
+#define PACK(name) \
+  static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) { pack_elements(INDEX_##name, w, row_begin, row_end, panels); }
 MOE_PLAIN_FORMATS(PACK)
 
 #define FLOAT_KERNELS(f, ...) [INDEX_##f].name = "gemm_" #f "_" TEXT(ISA), [INDEX_##f].gemm = JOIN(gemm_##f, ISA),
-#define INT8_KERNELS(f, values, bytes, bits, group, lines, levels, zero, is_signed, run)                              \
+#define INT8_KERNELS(f, values, bytes, bits, group, lines, levels, zero, is_signed, run) \
   [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), [INDEX_##f].int8_run = run,
 #define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
 static const moe_format_kernels format_kernels[FORMATS] = {

@@ -57,22 +57,16 @@ BODY void pack_codes(code_format f, const moe_matrix *w, int64_t row_begin, int6
     pack_run(f, w, r, row_end - r < CODE_ROWS ? row_end - r : CODE_ROWS, 0, w->columns, panels, (uint8_t *)scratch);
 }
 
-/// Sixteen rows of elements side by side; 8 columns of all rows at a time stay in a line of each.
-BODY void pack_elements(int format, const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels) {
-  int64_t k = w->columns;
-  for (int64_t r = row_begin; r < row_end; r += PLAIN_ROWS) {
-    int64_t rows = row_end - r < PLAIN_ROWS ? row_end - r : PLAIN_ROWS;
+/// Sixteen rows of elements side by side, a cache line of each row at a time.
+BODY void pack_elements(int format, const moe_matrix *w, int64_t row_begin, int64_t row_end, uint8_t *out) {
+  int64_t width = format == INDEX_f32 ? 4 : 2, k = w->columns, step = 64 / width;
+  for (int64_t r = row_begin; r < row_end; r += PLAIN_ROWS, out += PLAIN_ROWS * k * width) {
     const uint8_t *data = (const uint8_t *)w->data + r * w->row_bytes;
-    if (format == INDEX_f32) {
-      uint32_t *out = (uint32_t *)panels + (r - row_begin) * k;
-      for (int64_t c = 0; c < k; c += 8)
-        for (int64_t i = 0; i < PLAIN_ROWS; i++)
-          for (int64_t j = c; j < k && j < c + 8; j++) out[j * PLAIN_ROWS + i] = i < rows ? load_u32(data + i * w->row_bytes + 4 * j) : 0;
-    } else {
-      uint16_t *out = (uint16_t *)panels + (r - row_begin) * k;
-      for (int64_t c = 0; c < k; c += 16)
-        for (int64_t i = 0; i < PLAIN_ROWS; i++)
-          for (int64_t j = c; j < k && j < c + 16; j++) out[j * PLAIN_ROWS + i] = i < rows ? load_u16(data + i * w->row_bytes + 2 * j) : 0;
-    }
+    int64_t rows = row_end - r < PLAIN_ROWS ? row_end - r : PLAIN_ROWS;
+    if (rows < PLAIN_ROWS) memset(out, 0, (size_t)(PLAIN_ROWS * k * width));
+    for (int64_t c = 0; c < k; c += step)
+      for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = c; j < k && j < c + step; j++)
+          memcpy(out + (j * PLAIN_ROWS + i) * width, data + i * w->row_bytes + j * width, (size_t)width);
   }
 }

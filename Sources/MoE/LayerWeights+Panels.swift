@@ -5,20 +5,11 @@ internal import MoEFamilies
 internal import MoEGroupedGEMM
 
 extension LayerWeights {
-  /// The same weights with every matrix in panels that takes them.
-  func inPanels(by backend: CPUBackend) -> LayerWeights {
+  /// The same weights with every matrix in panels that takes them; nil for those that panels grow by an eighth at most.
+  func inPanels(by backend: CPUBackend, _ layout: WeightLayout?) -> LayerWeights {
     var matrices: [PackedMatrix] = []
     _ = replacingMatrices { matrices.append($0); return $0 }
-    var packed = backend.inPanels(matrices)[...]
+    var packed = backend.inPanels(matrices, layout)[...]
     return replacingMatrices { _ in packed.removeFirst() }
-  }
-
-  private func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> LayerWeights {
-    var weights = self
-    weights.experts = experts.replacingMatrices(replace)
-    weights.shared = shared?.replacingMatrices(replace)
-    weights.latentIn = latentIn.map(replace)
-    weights.latentOut = latentOut.map(replace)
-    return weights
   }
 }

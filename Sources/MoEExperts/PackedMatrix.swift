@@ -39,6 +39,7 @@ public struct PackedMatrix: @unchecked Sendable {
     self.rowBytes = try format.bytes(values: columns)
     self.format = format
     layout = .rows
+    publishedBytes = rows * rowBytes + (scales?.residentBytes ?? 0)
     self.rows = rows
     self.columns = columns
     self.data = data
@@ -51,6 +52,7 @@ public struct PackedMatrix: @unchecked Sendable {
   package init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, owner: AnyObject) {
     format = source.format
     layout = .panels
+    publishedBytes = source.publishedBytes
     rows = source.rows
     columns = source.columns
     rowBytes = source.rowBytes
@@ -66,7 +68,7 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   /// Bytes of the values in the published format: codes, scales and zero points.
-  public var publishedBytes: Int { rows * rowBytes + (scales?.residentBytes ?? 0) }
+  public let publishedBytes: Int
 
   /// True when kernels on int8 activations can read the matrix, if its format has one.
   package var suitsInt8: Bool {
@@ -82,6 +84,15 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Bytes of all panels.
   package var panelBytes: Int {
     panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * Int(moe_panel_bytes(format.index, Int64(columns)))
+  }
+
+  /// Bytes that the matrix would keep in another layout; nil for panels where they grow it by an eighth at most.
+  package func residentBytes(in wanted: WeightLayout?) -> Int { layout(wanted) == .panels ? panelBytes + orderBytes : residentBytes }
+
+  /// The layout that the matrix gets when `wanted` is asked for; nil as above.
+  package func layout(_ wanted: WeightLayout?) -> WeightLayout {
+    guard wanted != .rows, takesPanels else { return layout }
+    return wanted == .panels || panelBytes - publishedBytes <= publishedBytes / 8 ? .panels : .rows
   }
 
   /// True when the matrix can be packed into panels.

@@ -29,6 +29,26 @@ public struct LayerWeights: Sendable {
 }
 
 extension LayerWeights {
+  /// Bytes of the same weights in another layout; nil for the one that a layer on the CPU chooses by itself.
+  public func residentBytes(in layout: WeightLayout?) -> Int {
+    var bytes = residentBytes
+    _ = replacingMatrices { matrix in
+      bytes += matrix.residentBytes(in: layout) - matrix.residentBytes
+      return matrix
+    }
+    return bytes
+  }
+
+  /// The weights with other matrices of the same shapes.
+  package func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> LayerWeights {
+    var weights = self
+    weights.experts = experts.replacingMatrices(replace)
+    weights.shared = shared?.replacingMatrices(replace)
+    weights.latentIn = latentIn.map(replace)
+    weights.latentOut = latentOut.map(replace)
+    return weights
+  }
+
   /// Demands that every part has the sizes of `configuration`: kernels trust them.
   ///
   /// - Throws: `ShapeError` naming the part.

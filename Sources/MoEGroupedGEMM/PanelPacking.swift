@@ -6,15 +6,16 @@ internal import MoEPlacement
 internal import MoETensors
 
 extension CPUBackend {
-  /// The matrices in panels, one after the other in memory; those that take none, or would grow much, as they are.
+  /// The matrices in panels, one after the other in memory; those that take none as they are.
   ///
   /// Pages of a mapped file are given back as they are consumed, so that the two copies never stand in memory together.
-  package func inPanels(_ matrices: [PackedMatrix]) -> [PackedMatrix] {
-    let filling = matrices.reduce(0) { $0 + ($1.takesPanels ? $1.filling : 0) }
+  ///
+  /// - Parameter layout: panels, or nil for panels where they grow a matrix by an eighth at most.
+  package func inPanels(_ matrices: [PackedMatrix], _ layout: WeightLayout?) -> [PackedMatrix] {
     var places: [Int?] = [], end = 0
     var pieces: [(matrix: Int, rows: Range<Int>)] = []
     for (index, matrix) in matrices.enumerated() {
-      guard matrix.takesPanels, matrix.filling <= matrix.publishedBytes / 8 || filling <= smallFilling else {
+      guard matrix.layout == .rows, matrix.layout(layout) == .panels else {
         places.append(nil)
         continue
       }
@@ -38,12 +39,5 @@ extension CPUBackend {
   }
 }
 
-extension PackedMatrix {
-  /// Bytes by which panels are larger: rows that fill the last one.
-  fileprivate var filling: Int { panelBytes - publishedBytes }
-}
-
-/// Beyond this much filling in all, matrices of few rows stay as they are.
-private let smallFilling = 1 << 20
 /// Published bytes that one task packs.
 private let pieceBytes = 512 << 10

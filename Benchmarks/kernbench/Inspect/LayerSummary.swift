@@ -24,7 +24,7 @@ struct LayerSummary {
     let matrices = weights.experts.experts.flatMap { [$0.gate, $0.up, $0.down].compactMap { $0 } }
     let values = matrices.reduce(0) { $0 + $1.rows * $1.columns }, bytes = matrices.reduce(0) { $0 + $1.residentBytes }
     bitsPerWeight = 8 * Double(bytes) / Double(max(1, values))
-    residentBytes = weights.residentBytes
+    residentBytes = weights.residentBytes(in: nil)
     let published = try model.names(of: block)
     let bases = Array(published.experts.values) + Array(published.shared.values) + [published.latentIn, published.latentOut].compactMap { $0 }
     let patterns = Set(bases).map { NamePattern($0) }

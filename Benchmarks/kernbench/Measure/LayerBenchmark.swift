@@ -16,13 +16,13 @@ final class LayerBenchmark {
 
   init(
     name: String, configuration: MoEConfiguration, weights: LayerWeights, machine: Machine, device: MoELayer.Device,
-    activations: ActivationPrecision, seed: UInt64
+    activations: ActivationPrecision, layout: WeightLayout?, seed: UInt64
   ) throws {
     self.name = name
     self.machine = machine
     self.device = device
     self.seed = seed
-    layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: activations)
+    layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout)
     self.activations = activations
     let first = weights.experts.experts[0]
     format = first.up.format == first.down.format ? first.up.format.name : "\(first.up.format)/\(first.down.format)"
@@ -46,7 +46,7 @@ final class LayerBenchmark {
     let times = error <= bound ? try time(states, peaks: peaks, seconds: seconds, isSlow: longest > seconds) : nil
     return Row(
       layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: device.rawValue,
-      kernel: kernel, times: times, error: error, bound: bound, residentBytes: layer.weights.residentBytes, isCached: isCached,
+      layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound, residentBytes: layer.weights.residentBytes, isCached: isCached,
       isOversubscribed: machine.isOversubscribed)
   }
 
@@ -67,7 +67,11 @@ final class LayerBenchmark {
 
   private var isCached: Bool { layer.weights.residentBytes < 2 * cacheBytes }
 
-  private var expertBytes: Double { Double(layer.weights.experts.residentBytes) / Double(layer.weights.experts.count) }
+  /// Of one expert, in the published format.
+  private var expertBytes: Double {
+    let expert = layer.weights.experts.experts[0]
+    return Double([expert.gate, expert.up, expert.down].reduce(0) { $0 + ($1?.publishedBytes ?? 0) })
+  }
 
   /// Enough batches that the experts of one have left the caches when its turn comes again.
   private func batches(of tokens: Int) throws -> TokenBatches {

@@ -29,6 +29,7 @@ struct Row {
   let tokens: Int
   let threads: Int
   let device: String
+  let layout: WeightLayout
   let kernel: String
   let times: Times?
   let error: Double
@@ -67,7 +68,7 @@ struct Row {
     func number(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
     return [
       ("layer", .string(layer)), ("format", .string(format)), ("activations", .string(activations.rawValue)), ("tokens", .integer(tokens)),
-      ("threads", .integer(threads)), ("device", .string(device)), ("kernel", .string(kernel)), ("medianMs", number(times?.medianMs)),
+      ("threads", .integer(threads)), ("device", .string(device)), ("layout", .string(layout.rawValue)), ("kernel", .string(kernel)), ("medianMs", number(times?.medianMs)),
       ("minMs", number(times?.minMs)), ("spread", number(times?.spread)), ("gflops", number(times?.gflops)),
       ("weightGBps", number(times?.weightGBps)), ("roofline", number(times?.roofline ?? nil)), ("error", .number(error)), ("bound", .number(bound)),
       ("residentBytes", .integer(residentBytes)), ("cached", .bool(isCached)), ("oversubscribed", .bool(isOversubscribed)),

@@ -41,12 +41,13 @@ struct LayerSetting {
   let machine: Machine
   let device: MoELayer.Device
   let precisions: [ActivationPrecision]
+  let layout: WeightLayout?
 
   /// The layer in every precision asked for; in int8 only where that makes a difference.
   func layers(_ model: MoEModel, _ block: MoEBlock) throws -> [MoELayer] {
     let weights = try model.weights(of: block, kernels: machine.kernels), configuration = try model.configuration(of: block)
     return try precisions.compactMap { precision in
-      let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: precision)
+      let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: precision, layout: layout)
       return precision == .float || layer.usesInt8 ? layer : nil
     }
   }

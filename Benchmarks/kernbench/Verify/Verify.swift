@@ -10,6 +10,7 @@ struct Verify: ParsableCommand {
   @Argument(help: "Files or folders.") var paths: [String]
   @Option(help: "cpu, blas or auto.") var device = "cpu"
   @Option(help: "float, int8 or both; int8 where the weights have such a kernel.") var activations = Activations.both
+  @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
   @Option(help: "Kernels of this instruction set instead of the best.") var isa: String?
   @Option(help: "Writes the results to this file.") var json: String?
@@ -23,7 +24,7 @@ struct Verify: ParsableCommand {
     let choice = try DeviceChoice(device), file = try json.map(ReportFile.init)
     let machine = try Run.machine(threads: threads, isa: isa)
     if let note = choice.note { print(note) }
-    let setting = LayerSetting(machine: machine, device: choice.device, precisions: activations.precisions)
+    let setting = LayerSetting(machine: machine, device: choice.device, precisions: activations.precisions, layout: layout.layout)
     var results: [CaseResult] = []
     for path in paths {
       let found = try CaseFinder.cases(below: path)
