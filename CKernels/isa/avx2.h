@@ -22,7 +22,7 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
   __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);
   __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
   vec v = _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, _mm256_cmpgt_epi32(e, one)));
-  return ends_in_nan ? _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_cmpeq_epi32(e, _mm256_set1_epi32(255)))) : v;
+  return ends_in_nan ? _mm256_blendv_ps(v, _mm256_set1_ps(NAN), _mm256_castsi256_ps(_mm256_cmpeq_epi32(e, _mm256_set1_epi32(255)))) : v;
 }
 
 BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }
