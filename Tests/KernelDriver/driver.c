@@ -100,7 +100,8 @@ int main(int argc, char **argv) {
     }
     check_products(kernels, scalar);
     check_slots(kernels, scalar);
-    printf("table %s: %lld passed, %lld failed\n", kernels->name, (long long)(total.passed - before.passed), (long long)(total.failed - before.failed));
+    printf("table %s: %lld passed, %lld failed\n", kernels->name, (long long)(total.passed - before.passed),
+           (long long)(total.failed - before.failed));
   }
   printf("bits that are the same on every CPU: %016llx\n", (unsigned long long)recorded);
   printf("%lld passed, %lld failed, tables not run: %s\n", (long long)total.passed, (long long)total.failed, *missing ? missing : "none");

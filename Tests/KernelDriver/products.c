@@ -111,7 +111,8 @@ static void check_pack(problem *p, const moe_kernels *scalar, bool is_recorded) 
   scalar->formats[format].pack(&p->m.w, 0, ROWS, expected, scratch);
   p->kernels->formats[format].pack(&p->m.w, 0, width, panels, scratch);
   p->kernels->formats[format].pack(&p->m.w, width, ROWS, panels + size, scratch);
-  check(!memcmp(panels, expected, (size_t)p->panel_bytes), "%s %s [%d, %lld]: other panels than the scalar table's", p->format, p->scales, ROWS, (long long)k);
+  check(!memcmp(panels, expected, (size_t)p->panel_bytes), "%s %s [%d, %lld]: other panels than the scalar table's", p->format, p->scales, ROWS,
+        (long long)k);
   if (is_recorded) record_bytes(expected, p->panel_bytes);
   give_guarded(expected, p->panel_bytes);
   p->panels = p->m.w, p->panels.layout = MOE_PANELS, p->panels.row_bytes = 0, p->panels.data = panels;

@@ -26,8 +26,8 @@ static void check_logits(const moe_kernels *kernels, const moe_kernels *scalar) 
           }
         }
         check(is_exact, "router_logits %lld x %lld: not the sum in double", (long long)experts, (long long)hidden);
-        check(same_bits(all, alone, 5 * 70), "router_logits %lld x %lld, %lld tokens: other bits than the scalar table's one by one", (long long)experts,
-              (long long)hidden, (long long)m);
+        check(same_bits(all, alone, 5 * 70), "router_logits %lld x %lld, %lld tokens: other bits than the scalar table's one by one",
+              (long long)experts, (long long)hidden, (long long)m);
         if (kernels == scalar) record_floats(alone, 5 * 70);
         give_guarded(w, bytes);
       }
@@ -35,7 +35,8 @@ static void check_logits(const moe_kernels *kernels, const moe_kernels *scalar) 
 
 /// Ordinary values, ties, and every kind of number that is none.
 static void fill_awkward(seeded *random, int style, float *values, int64_t n) {
-  static const float awkward[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 0x1p-149f, -0x1p-149f, 0x1p-126f, 709.5f, 710, -745, -746, 88.7f, -103.9f, 1e38f, -1e38f};
+  static const float awkward[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 0x1p-149f, -0x1p-149f, 0x1p-126f,
+                                  709.5f, 710, -745, -746, 88.7f, -103.9f, 1e38f, -1e38f};
   static const float amplitudes[] = {0.001f, 3, 80, 3000};
   for (int64_t i = 0; i < n; i++) {
     float v = next_float(random);
@@ -56,7 +57,8 @@ static void check_router(const moe_kernels *kernels, const moe_kernels *scalar) 
       for (int kind = MOE_SCORE_SOFTMAX; kind <= MOE_SCORE_IDENTITY; kind++) {
         scores[n] = expected[n] = -5;
         scalar->router_scores((moe_score)kind, logits, n, expected), kernels->router_scores((moe_score)kind, logits, n, scores);
-        check(same_bits(scores, expected, n + 1), "router_scores %d of %lld, style %d: other bits than the scalar table's", kind, (long long)n, style);
+        check(same_bits(scores, expected, n + 1), "router_scores %d of %lld, style %d: other bits than the scalar table's", kind, (long long)n,
+              style);
         if (kernels == scalar) record_floats(expected, n);
       }
       for (int64_t k = 1; k <= n; k = k < 12 || k == n ? k + 1 : k * 3 > n ? n : k * 3) {
@@ -72,7 +74,8 @@ static void check_router(const moe_kernels *kernels, const moe_kernels *scalar) 
           if (best < 0) break;
           expected_ids[count] = (int32_t)best;
         }
-        check(found == count && !memcmp(ids, expected_ids, (size_t)count * 4) && ids[k] == -7, "topk %lld of %lld, style %d", (long long)k, (long long)n, style);
+        bool is_expected = found == count && !memcmp(ids, expected_ids, (size_t)count * 4) && ids[k] == -7;
+        check(is_expected, "topk %lld of %lld, style %d: other ids than the largest", (long long)k, (long long)n, style);
         if (kernels == scalar) record_bytes(expected_ids, count * 4);
         if (n > 128 && k > 12) break;
       }
@@ -95,7 +98,8 @@ static void check_groups(const moe_kernels *kernels, const moe_kernels *scalar) 
         scalar->limit_groups((moe_group_score)(variant % 2), groups, kept, fill, n, choice[0], scores[0], group_scores, ids);
         kernels->limit_groups((moe_group_score)(variant % 2), groups, kept, fill, n, choice[1], scores[1], group_scores, ids);
         check(same_bits(choice[0], choice[1], n + 1) && same_bits(scores[0], scores[1], n + 1),
-              "limit_groups %lld of %lld, %lld experts, variant %d: other bits than the scalar table's", (long long)kept, (long long)groups, (long long)n, variant);
+              "limit_groups %lld of %lld, %lld experts, variant %d: other bits than the scalar table's", (long long)kept, (long long)groups,
+              (long long)n, variant);
         if (kernels == scalar) record_floats(choice[0], n), record_floats(scores[0], n);
       }
 }
