@@ -9,6 +9,7 @@
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
+// MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h,
 // and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
 #pragma once
 #include "formats/list.h"
@@ -38,6 +39,12 @@ static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 #include "gemm/quads.h"
 #include "gemm/gemm_float.h"
 #include "gemm/gemm_int8.h"
+#ifdef MULTIPLIES_PAIRS
+#include "gemm/gemm_int8_pairs.h"
+#define INT8_PRODUCT gemm_int8_pairs
+#else
+#define INT8_PRODUCT gemm_int8
+#endif
 #include "gemm/peak.h"
 #include "rows/activate.h"
 #include "rows/accumulate.h"
@@ -63,8 +70,8 @@ MOE_FORMATS(GEMM)
 #endif
 #define GEMM_INT8(name, ...)                                                                                                \
   static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const moe_int8_rows *x)) {                                        \
-    BY_ANOTHER_TABLE(name)                                                                                                               \
-    gemm_int8(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);                \
+    BY_ANOTHER_TABLE(name)                                                                                                  \
+    INT8_PRODUCT(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);             \
   }                                                                                                                         \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
     pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                         \

@@ -1,4 +1,4 @@
-// AVX2 with FMA and F16C: eight rows in one register.
+// AVX2 with FMA and F16C: products summed in 16 bits.
 #include "CMoEKernels.h"
 
 #if defined(__x86_64__)
@@ -14,67 +14,11 @@ static bool supported(void) {
 }
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
-#include "x86.h"
+#include "avx2.h"
 
-enum { VEC_ROWS = 8 };
-typedef __m256 vec;
-typedef __m256i bytes;
-typedef __m256i words;
-typedef __m256i ints;
-
-BODY vec load_vec(const float *p) { return load_eight(p); }
-BODY vec load_half_vec(const uint8_t *p, int64_t panel) { return load_half_eight(p); }
-BODY vec load_bfloat_vec(const uint8_t *p) { return load_bfloat_eight(p); }
-BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-}
-BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-}
-
-BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
-  __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);
-  __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
-  vec v = _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, _mm256_cmpgt_epi32(e, one)));
-  return ends_in_nan ? _mm256_blendv_ps(v, _mm256_set1_ps(NAN), _mm256_castsi256_ps(_mm256_cmpeq_epi32(e, _mm256_set1_epi32(255)))) : v;
-}
-
-BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }
-BODY vec splat(float x) { return _mm256_set1_ps(x); }
-BODY vec add_vec(vec a, vec b) { return _mm256_add_ps(a, b); }
-BODY vec multiply(vec a, vec b) { return _mm256_mul_ps(a, b); }
-BODY vec multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
-BODY vec fused_multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
-
-BODY bytes load_bytes(const uint8_t *p, int64_t panel) { return _mm256_loadu_si256((const __m256i *)p); }
-BODY void hide(bytes *v) { __asm__("" : "+x"(*v)); }
-BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
-  bytes moved = shift < 0 ? _mm256_slli_epi16(v, -shift) : _mm256_srli_epi16(v, shift);
-  return _mm256_and_si256(moved, _mm256_set1_epi8((char)mask));
-}
-BODY bytes or_bytes(bytes a, bytes b) { return _mm256_or_si256(a, b); }
-BODY bytes subtract_bytes(bytes v, int8_t zero) { return _mm256_sub_epi8(v, _mm256_set1_epi8(zero)); }
-BODY bytes lookup(const int8_t levels[16], bytes codes) {
-  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels)), codes);
-}
-BODY bytes splat_quad(const int8_t *p) {
-  int32_t quad;
-  memcpy(&quad, p, 4);
-  return _mm256_set1_epi32(quad);
-}
-
-BODY words no_words(void) { return _mm256_setzero_si256(); }
 BODY words dot(words sum, bytes codes, bytes x) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, x)); }
 BODY words signed_dot(words sum, bytes codes, bytes x) { return dot(sum, _mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes)); }
 BODY ints sum_words(words a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
-BODY ints add_ints(ints a, ints b) { return _mm256_add_epi32(a, b); }
-BODY ints subtract_ints(ints a, ints b) { return _mm256_sub_epi32(a, b); }
-BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
-BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
-BODY ints column_of(bytes quad, int c, bool is_signed) {
-  return is_signed ? _mm256_srai_epi32(_mm256_slli_epi32(quad, 24 - 8 * c), 24)
-                   : _mm256_and_si256(_mm256_srli_epi32(quad, 8 * c), _mm256_set1_epi32(255));
-}
 
 #include "../kernels.h"
 

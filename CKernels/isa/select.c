@@ -4,12 +4,16 @@
 
 extern const moe_kernels moe_kernels_scalar;
 #if defined(__x86_64__)
-extern const moe_kernels moe_kernels_avx2, moe_kernels_avx512, moe_kernels_avx512vnni;
+extern const moe_kernels moe_kernels_avx2, moe_kernels_avxvnni, moe_kernels_avx512, moe_kernels_avx512vnni;
+#elif defined(__aarch64__)
+extern const moe_kernels moe_kernels_neon, moe_kernels_dotprod, moe_kernels_i8mm;
 #endif
 
 static const moe_kernels *const tables[] = {
 #if defined(__x86_64__)
-    &moe_kernels_avx512vnni, &moe_kernels_avx512, &moe_kernels_avx2,
+    &moe_kernels_avx512vnni, &moe_kernels_avxvnni, &moe_kernels_avx512, &moe_kernels_avx2,
+#elif defined(__aarch64__)
+    &moe_kernels_i8mm, &moe_kernels_dotprod, &moe_kernels_neon,
 #endif
     &moe_kernels_scalar,
 };
