@@ -21,13 +21,6 @@
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
-#define INDEX(f, ...) INDEX_##f,
-enum { MOE_FORMATS(INDEX) FORMATS };
-
-/// Indexed like the formats; `values` is 0 for formats without panels of codes.
-#define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
-static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
-
 #include "gating/lanes.h"
 #include "gating/exact.h"
 #include "gating/logits.h"

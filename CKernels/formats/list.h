@@ -1,6 +1,7 @@
 // The only list of weight formats: X(name, values a block, bytes a block, GGUF type, safetensors type, scaled, encoder).
 //
 // `formats/<name>.h` defines `decode_<name>(blocks, values, scale, zero, out)` and, where `encoder` is 1, `encode_<name>(values, count, blocks)`.
+#pragma once
 #include "f32.h"
 #include "f16.h"
 #include "bf16.h"
@@ -87,3 +88,6 @@
 
 // Formats of plain elements, which lie in panels of sixteen rows, column after column; gemm/gemm_float.h loads them.
 #define MOE_PLAIN_FORMATS(X) X(f32) X(f16) X(bf16)
+
+#define INDEX(f, ...) INDEX_##f,
+enum { MOE_FORMATS(INDEX) FORMATS };

@@ -2,51 +2,30 @@
 #include "matrix.h"
 #include "panels.h"
 
-static const struct {
-  const char *name;
-  code_format codes;
-} coded[] = {
-#define ROW(name, ...) {#name, {codes_##name, __VA_ARGS__}},
-    MOE_CODE_FORMATS(ROW)
-};
+#define PLAIN(name) [INDEX_##name] = true,
+static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(PLAIN)};
 
-#define NAME(name) #name,
-static const char *const plain[] = {MOE_PLAIN_FORMATS(NAME)};
-
-static const code_format *code_format_of(int32_t format) {
-  for (size_t i = 0; i < sizeof coded / sizeof *coded; i++)
-    if (!strcmp(coded[i].name, moe_format_at(format)->name)) return &coded[i].codes;
-  return NULL;
-}
-
-static bool is_plain(int32_t format) {
-  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-    if (!strcmp(plain[i], moe_format_at(format)->name)) return true;
-  return false;
-}
-
-int64_t moe_panel_rows(int32_t format) { return code_format_of(format) ? CODE_ROWS : is_plain(format) ? PLAIN_ROWS : 0; }
+int64_t moe_panel_rows(int32_t format) { return code_formats[format].values ? CODE_ROWS : is_plain[format] ? PLAIN_ROWS : 0; }
 
 bool moe_takes_panels(const moe_matrix *w) {
-  const code_format *codes = code_format_of(w->format);
   if (w->layout != MOE_ROWS || moe_panel_rows(w->format) == 0) return false;
-  if (!codes || codes->lines != LINES_E8M0_PLANE) return w->scale_type == MOE_SCALE_NONE && w->global_scale == 1;
+  if (code_formats[w->format].lines != LINES_E8M0_PLANE) return w->scale_type == MOE_SCALE_NONE && w->global_scale == 1;
   return w->scale_type == MOE_SCALE_E8M0 && !w->flat && !w->zeros && w->group == 32 && w->group_rows == 1 && w->global_scale == 1 &&
          w->columns % 32 == 0;
 }
 
 int64_t moe_panel_bytes(int32_t format, int64_t columns) {
-  const code_format *codes = code_format_of(format);
-  return codes ? unit_bytes(*codes, columns) : is_plain(format) ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;
+  code_format codes = code_formats[format];
+  return codes.values ? unit_bytes(codes, columns) : is_plain[format] ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;
 }
 
 void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t count, float *out) {
   const moe_format *format = moe_format_at(w->format);
-  const code_format *codes = code_format_of(w->format);
+  code_format codes = code_formats[w->format];
   if (w->layout == MOE_ROWS)
     decode_columns(w, format, row, column, count, out);
-  else if (codes)
-    decode_panel_codes(*codes, w, row, column, count, out);
+  else if (codes.values)
+    decode_panel_codes(codes, w, row, column, count, out);
   else
     decode_panel_elements(format, w, row, column, count, out);
 }

@@ -35,6 +35,10 @@ typedef struct code_format {
   int run;
 } code_format;
 
+/// Indexed like the formats; `values` is 0 for formats without panels of codes.
+#define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
+__attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
+
 /// Bytes of the scale lines of a unit.
 FORMAT int64_t line_bytes(code_format f) {
   switch (f.lines) {
