@@ -47,7 +47,7 @@ import Testing
             let matrix = try RandomMatrix(format, rows: Self.rows, columns: columns, arrangement, &random)
             let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
-            for segment in Sweep.isFull ? segments : [segments[index % 3]] {
+            for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
               for isInt8 in [false, true] where !isInt8 || (table.int8GEMMName(format) != nil && matrix.takesPanels) {
                 let problem = Problem(table, matrix, segment: segment, isInt8: isInt8, seed: random.next())
                 let name = "\(table) \(format) \(isInt8 ? "int8" : arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
