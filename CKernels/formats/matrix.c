@@ -2,9 +2,6 @@
 #include "matrix.h"
 #include "panels.h"
 
-#define PLAIN(name) [INDEX_##name] = true,
-static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(PLAIN)};
-
 int64_t moe_panel_rows(int32_t format) { return code_formats[format].values ? CODE_ROWS : is_plain[format] ? PLAIN_ROWS : 0; }
 
 bool moe_takes_panels(const moe_matrix *w) {

@@ -39,6 +39,16 @@ typedef struct code_format {
 #define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
 __attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 
+/// Indexed likewise: true for plain elements.
+#define PLAIN(f) [INDEX_##f] = true,
+__attribute__((unused)) static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(PLAIN)};
+
+/// Bytes of a plain element.
+FORMAT int64_t element_bytes(int32_t format) { return format == INDEX_f32 ? 4 : 2; }
+
+/// True when values have a minimum beside their scale.
+FORMAT bool has_minimum(code_format f) { return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE; }
+
 /// Bytes of the scale lines of a unit.
 FORMAT int64_t line_bytes(code_format f) {
   switch (f.lines) {
@@ -94,7 +104,7 @@ FORMAT void decode_panel_codes(code_format f, const moe_matrix *w, int64_t row, 
       float scale, minimum;
       scale_at(f, unit, c / f.group, r, &scale, &minimum);
       float v = scale * (float)(level - f.zero);
-      out[c] = f.lines == LINES_AFFINE || f.lines == LINES_HALF_MINIMUM ? v + minimum : v;
+      out[c] = has_minimum(f) ? v + minimum : v;
     }
 }
 

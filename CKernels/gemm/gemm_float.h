@@ -26,7 +26,7 @@ BODY vec load_elements(int format, const uint8_t *p) {
 BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t first, int64_t rows, int64_t column, int64_t count, float *flat,
                       float *panel) {
   const moe_format *f = moe_format_at(format);
-  bool plain = format == INDEX_f32 || format == INDEX_f16 || format == INDEX_bf16;
+  bool plain = is_plain[format];
   const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f->block_values * f->block_bytes;
   int64_t padded = (count + 7) / 8 * 8, run_bytes = count / f->block_values * f->block_bytes, width = plain ? f->block_bytes : 0;
   int64_t ahead = next_run(w, PANEL, column, count, run_bytes);
@@ -93,13 +93,13 @@ BODY void widen_codes(code_format f, const moe_matrix *w, int64_t first, int64_t
 
 /// Likewise from a panel of plain elements.
 BODY void widen_elements(int format, const uint8_t *elements, int64_t count, float *panel) {
-  int64_t width = moe_format_at(format)->block_bytes;
+  int64_t width = element_bytes(format);
   for (int64_t j = 0; j < count * PANEL; j += VEC_ROWS) store_vec(panel + j, load_elements(format, elements + j * width));
 }
 
 /// One run of columns for `tokens` tokens: sums[t * 16 + r] += panel[c * 16 + r] * x[t][c], the panel's elements as in `format`.
 BODY void multiply_run(int format, const uint8_t *panel, int64_t count, const float *const *x, int tokens, float *sums, bool first) {
-  int64_t width = format == INDEX_f32 ? 4 : 2;
+  int64_t width = element_bytes(format);
   vec sum[FLOAT_TOKENS][FLOAT_VECS];
   for (int t = 0; t < tokens; t++)
     for (int i = 0; i < FLOAT_VECS; i++) sum[t][i] = splat(0);
@@ -136,9 +136,9 @@ BODY int64_t next_tile(int64_t tokens) {
 BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
   float *flat = scratch, *panel = flat + PANEL * RUN, *sums = panel + PANEL * RUN, *totals = sums + PANEL * MOE_GEMM_ROWS;
-  bool plain = format == INDEX_f32 || format == INDEX_f16 || format == INDEX_bf16, as_they_lie = plain && w->layout == MOE_PANELS;
+  bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
   code_format codes = code_formats[format];
-  int64_t k = w->columns, width = moe_format_at(format)->block_bytes;
+  int64_t k = w->columns, width = element_bytes(format);
   for (int64_t r = row_begin; r < row_end; r += PANEL) {
     int64_t count = row_end - r < PANEL ? row_end - r : PANEL;
     memset(totals, 0, (size_t)(m * PANEL) * sizeof(float));

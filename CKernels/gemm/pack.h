@@ -59,7 +59,7 @@ BODY void pack_codes(code_format f, const moe_matrix *w, int64_t row_begin, int6
 
 /// Sixteen rows of elements side by side, a cache line of each row at a time.
 BODY void pack_elements(int format, const moe_matrix *w, int64_t row_begin, int64_t row_end, uint8_t *out) {
-  int64_t width = format == INDEX_f32 ? 4 : 2, k = w->columns, step = 64 / width;
+  int64_t width = element_bytes(format), k = w->columns, step = 64 / width;
   for (int64_t r = row_begin; r < row_end; r += PLAIN_ROWS, out += PLAIN_ROWS * k * width) {
     const uint8_t *data = (const uint8_t *)w->data + r * w->row_bytes;
     int64_t rows = row_end - r < PLAIN_ROWS ? row_end - r : PLAIN_ROWS;

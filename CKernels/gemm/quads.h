@@ -13,9 +13,6 @@ BODY bytes load_quad(code_format f, const uint8_t *codes, int64_t panel, int q) 
   return f.is_signed && f.zero ? subtract_bytes(v, (int8_t)f.zero) : v;
 }
 
-/// True when values have a minimum beside their scale.
-BODY bool has_minimum(code_format f) { return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE; }
-
 /// Scales and minima (zero where there are none) of group `g` of a unit.
 BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t g, vec *scale, vec *minimum) {
   const uint8_t *steps = unit + HALF_LINE + g * CODE_ROWS, *pairs = unit + 2 * HALF_LINE + 2 * g * CODE_ROWS;
