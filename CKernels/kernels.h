@@ -4,13 +4,14 @@
 // panels of eight rows takes the distance to the next panel, which 16 rows need:
 //   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_half_exponents (2^(e - 128), see
 //          half_of_e8m0, or NaN for 255), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
-//   bytes  a quad of codes a row: load_bytes, splat_quad, take_bits (of every byte moved down by a shift, up where negative, and masked),
-//          or_bytes, subtract_bytes, lookup, hide
+//   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, take_bits (of every byte moved down by
+//          a shift, up where negative, and masked), or_bytes, lookup, hide; flip_signs where UNSIGNED_CODES says that dot takes no others
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h,
-// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
+// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, INT8_FEW, FLOAT_TOKENS where the numbers of chains, and of tokens and vectors in a tile, do not suit
+// its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -20,6 +21,10 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
+/// Arrays of vectors stay in registers only where their loop is none.
+#define UNROLLED _Pragma("clang loop unroll(full)")
+/// The cases of a switch over numbers of tokens that have to be known at compile time.
+#define FOR_TOKENS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
 
 #include "gating/lanes.h"
 #include "gating/exact.h"
@@ -30,7 +35,11 @@
 #include "gemm/scratch.h"
 #include "gemm/pack.h"
 #include "gemm/quads.h"
+#include "rows/round_int8.h"
 #include "gemm/gemm_float.h"
+#include "gemm/int8_group.h"
+#include "gemm/int8_panels.h"
+#include "gemm/int8_unpacked.h"
 #include "gemm/gemm_int8.h"
 #ifdef MULTIPLIES_PAIRS
 #include "gemm/gemm_int8_pairs.h"
@@ -41,30 +50,34 @@
 #include "gemm/peak.h"
 #include "rows/activate.h"
 #include "rows/accumulate.h"
-#include "rows/quantize.h"
 
-#define GEMM_PARAMETERS(...)                                                                                                        \
-  const moe_matrix *w, int64_t row_begin, int64_t row_end, __VA_ARGS__, const int32_t *rows, int64_t m, int64_t segment, float *y, \
-      int64_t y_stride, float *scratch
+#define GEMM_PARAMETERS(...) \
+  const moe_matrix *w, int64_t row_begin, int64_t row_end, __VA_ARGS__, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch
+#define ROUND_PARAMETERS \
+  const float *x, int64_t x_stride, const int32_t *rows, int64_t m, int64_t column, int64_t count, int64_t columns, void *rounded
 #define PACK_PARAMETERS const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch
 
 #define GEMM(name, ...)                                                                                                     \
-  static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride)) {                                   \
+  static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride, const int32_t *rows)) {              \
     gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);    \
   }
 MOE_FORMATS(GEMM)
 
 #ifdef FEW_ROWS
 /// Another table's kernel, which gives the same bits and is faster for few rows.
-#define BY_ANOTHER_TABLE(name) \
-  if (m <= FEW_ROWS) return FEW_ROWS_TABLE.formats[INDEX_##name].gemm_int8(w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);
+#define BY_ANOTHER_TABLE(name, call) \
+  if (m <= FEW_ROWS) return FEW_ROWS_TABLE.formats[INDEX_##name].call;
 #else
-#define BY_ANOTHER_TABLE(name)
+#define BY_ANOTHER_TABLE(name, call)
 #endif
 #define GEMM_INT8(name, ...)                                                                                                \
-  static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const moe_int8_rows *x)) {                                        \
-    BY_ANOTHER_TABLE(name)                                                                                                  \
-    INT8_PRODUCT(code_formats[INDEX_##name], w, row_begin, row_end, x, rows, m, segment, y, y_stride, scratch);             \
+  static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const void *x)) {                                                 \
+    BY_ANOTHER_TABLE(name, gemm_int8(w, row_begin, row_end, x, m, segment, y, y_stride, scratch))                           \
+    INT8_PRODUCT(as_multiplied(code_formats[INDEX_##name]), w, row_begin, row_end, x, m, segment, y, y_stride, scratch);    \
+  }                                                                                                                         \
+  static void JOIN(round_int8_##name, ISA)(ROUND_PARAMETERS) {                                                              \
+    BY_ANOTHER_TABLE(name, round_int8(x, x_stride, rows, m, column, count, columns, rounded))                               \
+    round_tiles(as_multiplied(code_formats[INDEX_##name]), x, x_stride, rows, m, column, count, columns, rounded);          \
   }                                                                                                                         \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
     pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                         \
@@ -77,7 +90,8 @@ MOE_PLAIN_FORMATS(PACK)
 
 #define FLOAT_KERNELS(f, ...) [INDEX_##f].name = "gemm_" #f "_" TEXT(ISA), [INDEX_##f].gemm = JOIN(gemm_##f, ISA),
 #define INT8_KERNELS(f, values, bytes, bits, group, lines, levels, zero, is_signed, run) \
-  [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), [INDEX_##f].int8_run = RUN_OF(group, run),
+  [INDEX_##f].int8_name = "gemm_int8_" #f "_" TEXT(ISA), [INDEX_##f].gemm_int8 = JOIN(gemm_int8_##f, ISA), \
+  [INDEX_##f].round_int8 = JOIN(round_int8_##f, ISA), [INDEX_##f].int8_run = RUN_OF(group, run),
 #define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
 static const moe_format_kernels format_kernels[FORMATS] = {
     MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS)};

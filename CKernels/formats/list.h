@@ -71,8 +71,7 @@
 // columns a scale, kind of scale lines, levels, zero, signed, quads of products that fit 16 bits when summed).
 //
 // value = scale * (level - zero) + minimum, level = levels[code] or the code. `codes_<name>(block, codes, lines, row)` unpacks the codes of one
-// block in order and puts its scales into row `row` of a panel's scale lines. Levels of signed formats lose their zero before they are
-// multiplied, those of the others after. See panels.h.
+// block in order and puts its scales into row `row` of a panel's scale lines. Signed formats have no zero. See panels.h.
 #define MOE_CODE_FORMATS(X)                                                 \
   X(q4_0, 32, 18, 4, 32, LINES_HALF, NULL, 8, false, 8)                     \
   X(q4_1, 32, 20, 4, 32, LINES_HALF_MINIMUM, NULL, 0, false, 8)             \
@@ -80,7 +79,7 @@
   X(q8_0, 32, 34, 8, 32, LINES_HALF, NULL, 0, true, 1)                      \
   X(q4_k, 256, 144, 4, 32, LINES_AFFINE, NULL, 0, false, 8)                 \
   X(q5_k, 256, 176, 5, 32, LINES_AFFINE, NULL, 0, false, 4)                 \
-  X(q6_k, 256, 210, 6, 16, LINES_STEPS, NULL, 32, true, 4)                  \
+  X(q6_k, 256, 210, 6, 16, LINES_STEPS, NULL, 32, false, 2)                 \
   X(iq4_nl, 32, 18, 4, 32, LINES_HALF, iq4_levels, 0, true, 1)              \
   X(iq4_xs, 256, 136, 4, 32, LINES_STEPS, iq4_levels, 0, true, 1)           \
   X(mxfp4, 32, 17, 4, 32, LINES_E8M0, raised_e2m1_levels, 12, false, 4)     \

@@ -16,6 +16,11 @@ int64_t moe_panel_bytes(int32_t format, int64_t columns) {
   return codes.values ? unit_bytes(codes, columns) : is_plain[format] ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;
 }
 
+int64_t moe_int8_row_bytes(int32_t format, int64_t columns) {
+  code_format codes = code_formats[format];
+  return codes.values ? columns / 32 * int8_group_bytes(codes) : 0;
+}
+
 void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t count, float *out) {
   const moe_format *format = moe_format_at(w->format);
   code_format codes = code_formats[w->format];

@@ -123,14 +123,8 @@ BODY void multiply_run(int format, const uint8_t *panel, int64_t count, const fl
 BODY void multiply_tokens(int format, const uint8_t *panel, int64_t count, const float *const *x, int64_t tokens, float *sums, bool first) {
 #define CASE(n) \
   case n: if (n <= FLOAT_TOKENS) multiply_run(format, panel, count, x, n, sums, first); break;
-  switch (tokens) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) }
+  switch (tokens) { FOR_TOKENS(CASE) }
 #undef CASE
-}
-
-/// Tokens of the next tile, the rest cut evenly: 7 as 4 and 3, not as 6 and 1.
-BODY int64_t next_tile(int64_t tokens) {
-  int64_t tiles = (tokens + FLOAT_TOKENS - 1) / FLOAT_TOKENS;
-  return (tokens + tiles - 1) / tiles;
 }
 
 BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
@@ -156,7 +150,7 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
           widen_panel(w, decode, format, r, count, c, columns, flat, panel);
         }
         for (int64_t i = 0, tokens; i < m; i += tokens) {
-          tokens = next_tile(m - i);
+          tokens = next_tile(m - i, FLOAT_TOKENS);
           const float *tile[FLOAT_TOKENS];
           for (int64_t t = 0; t < tokens; t++) tile[t] = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride + c;
           if (plain && !widens)

@@ -6,8 +6,6 @@
 #ifndef PEAK_CHAINS
 #define PEAK_CHAINS 10
 #endif
-/// Chains stay in registers only where their loop is none.
-#define UNROLLED _Pragma("clang loop unroll(full)")
 
 /// x <- x / 2 + 1 on every lane of every chain: the product depends on the sum before, so that it cannot be taken out of the loop.
 static float peak_multiply_add(int64_t steps, int64_t *operations) {
@@ -24,7 +22,7 @@ static float peak_multiply_add(int64_t steps, int64_t *operations) {
 
 /// Pairs of products summed in 16 bits. The codes pass `hide` before each product: it might be another value for all the compiler knows.
 static float peak_int8(int64_t steps, int64_t *operations) {
-  int8_t quad[4] = {1, 1, 1, 1};
+  uint8_t quad[4] = {1, 1, 1, 1};
   bytes x = splat_quad(quad), codes = x;
   words sums[PEAK_CHAINS];
   for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = dot(no_words(), codes, x);
@@ -40,7 +38,7 @@ static float peak_int8(int64_t steps, int64_t *operations) {
 
 /// Pairs of products, each widened and summed in 32 bits.
 static float peak_int8_wide(int64_t steps, int64_t *operations) {
-  int8_t quad[4] = {1, 1, 1, 1};
+  uint8_t quad[4] = {1, 1, 1, 1};
   bytes x = splat_quad(quad), codes = x;
   ints sums[PEAK_CHAINS];
   for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = sum_words(dot(no_words(), codes, x));

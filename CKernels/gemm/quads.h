@@ -3,14 +3,48 @@
 // Where a vector holds two panels, the second is `panel` bytes behind the first.
 #pragma once
 
-/// Quad q of 32 columns as levels; those of signed formats without their zero.
+/// The format as this ISA multiplies it: where it takes unsigned codes alone, signed ones are moved up and their zero with them.
+BODY code_format as_multiplied(code_format f) {
+#ifdef UNSIGNED_CODES
+  if (f.is_signed) f.zero += 128;
+#endif
+  return f;
+}
+
+/// True when products of the format's codes are those of signed numbers.
+BODY bool multiplies_signed(code_format f) {
+#ifdef UNSIGNED_CODES
+  return false;
+#else
+  return f.is_signed;
+#endif
+}
+
+/// Quad q of 32 columns as levels, their zero not taken off.
 BODY bytes load_quad(code_format f, const uint8_t *codes, int64_t panel, int q) {
   if (f.bits == 8) return load_bytes(codes + 32 * q, panel);
   bytes v = take_bits(load_bytes(codes + 32 * (q / 2), panel), 4 * (q % 2), 15);
   if (f.bits == 5) v = or_bytes(v, take_bits(load_bytes(codes + 128, panel), q - 4, 16));
   if (f.bits == 6) v = or_bytes(v, take_bits(load_bytes(codes + 128 + 32 * (q / 4), panel), 2 * (q % 4) - 4, 48));
-  if (f.levels) v = lookup(f.levels, v);
-  return f.is_signed && f.zero ? subtract_bytes(v, (int8_t)f.zero) : v;
+  return f.levels ? lookup(f.levels, v) : v;
+}
+
+/// The same as it meets activations.
+BODY bytes load_factors(code_format f, const uint8_t *codes, int64_t panel, int q) {
+  bytes v = load_quad(f, codes, panel, q);
+#ifdef UNSIGNED_CODES
+  if (f.is_signed) v = flip_signs(v);
+#endif
+  return v;
+}
+
+/// Adds the products of what `load_factors` gave.
+BODY words dot_factors(code_format f, words sum, bytes factors, bytes x) {
+#ifdef UNSIGNED_CODES
+  return dot(sum, factors, x);
+#else
+  return f.is_signed ? signed_dot(sum, factors, x) : dot(sum, factors, x);
+#endif
 }
 
 /// Scales and minima (zero where there are none) of group `g` of a unit.

@@ -112,18 +112,12 @@ typedef enum moe_group_score { MOE_GROUP_MAX = 0, MOE_GROUP_TOP_TWO_SUM } moe_gr
 
 // ---------------------------------------------------------------- the kernel table
 
-/// Activations rounded to int8: 32 neighbouring columns of a row share a scale.
-///
-/// q is in [-127, 127]; x is about q * scale. `sums` holds scale * (sum of the 32 q). Rows are `stride` codes and `stride / 32` scales apart.
-typedef struct moe_int8_rows {
-  const int8_t *codes;
-  const float *scales;
-  const float *sums;
-  int64_t stride;
-} moe_int8_rows;
-
 /// The most rows of activations that one call of `gemm` or `gemm_int8` takes.
 enum { MOE_GEMM_ROWS = 64 };
+
+/// Bytes of one row of `columns` activations (a multiple of 32) as `round_int8` writes them for products with `format`: 40 or 44 for each 32; 0
+/// where the format has no such products.
+int64_t moe_int8_row_bytes(int32_t format, int64_t columns);
 
 /// The kernels of one weight format on one ISA.
 typedef struct moe_format_kernels {
@@ -140,11 +134,16 @@ typedef struct moe_format_kernels {
                int64_t segment, float *y, int64_t y_stride, float *scratch);
   /// Name of `gemm_int8`, e.g. "gemm_int8_q4_0_avx2", or NULL.
   const char *int8_name;
-  /// As `gemm`, on int8 activations: products of codes are summed exactly for each group of equal scale, the groups in order, each with
-  /// one fused multiply-add for the scale and one for the minimum. The same bits on every ISA. Takes MOE_PANELS and what
-  /// `moe_takes_panels`. NULL for formats without it.
-  void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x, const int32_t *rows, int64_t m,
-                    int64_t segment, float *y, int64_t y_stride, float *scratch);
+  /// As `gemm`, on the m rows that `round_int8` of the same table and format wrote: products of codes less their zero are summed exactly for each
+  /// group of equal scale, the groups in order, each with one fused multiply-add for the scale and one for the minimum. The same bits on every
+  /// ISA. Takes MOE_PANELS and what `moe_takes_panels`. NULL for formats without it.
+  void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const void *x, int64_t m, int64_t segment, float *y,
+                    int64_t y_stride, float *scratch);
+  /// Rounds columns [column, column + count) of rows x[rows[i] * x_stride], i in [0, m), to int8 as `quantize_int8` does, and writes them to their
+  /// places among the m rows of `columns` at `rounded`, moe_int8_row_bytes each, in an order that is the table's own. x is at the first of these
+  /// columns; column, count and columns are multiples of 32, `rows` NULL means the identity, m is at most MOE_GEMM_ROWS.
+  void (*round_int8)(const float *x, int64_t x_stride, const int32_t *rows, int64_t m, int64_t column, int64_t count, int64_t columns,
+                     void *rounded);
   /// Quads of columns whose products `gemm_int8` sums in one go, before it widens or scales them; 1 when every pair of products is widened.
   int32_t int8_run;
   /// Writes the panels of rows [row_begin, row_end) of a matrix that `moe_takes_panels`; row_begin is a multiple of the panel's
@@ -176,8 +175,8 @@ typedef struct moe_kernels {
                        float *group_scores, int32_t *ids);
   /// out[j] = act(gate[j]) * up[j] for gated experts; act(up[j]) when gate is NULL. out may be gate or up.
   void (*activate)(moe_expert_activation activation, const float *gate, const float *up, int64_t n, float *out);
-  /// Rounds n values (a multiple of 32) to int8 codes, a scale and a sum for each 32: see moe_int8_rows. The same bits on every ISA.
-  void (*quantize_int8)(const float *x, int64_t n, int8_t *codes, float *scales, float *sums);
+  /// Rounds n values (a multiple of 32) to codes in [-127, 127], x about code * scale, a scale for each 32. The same bits on every ISA.
+  void (*quantize_int8)(const float *x, int64_t n, int8_t *codes, float *scales);
   /// y[j] += weight * x[j].
   void (*accumulate)(float weight, const float *x, int64_t n, float *y);
   /// For measuring peaks: multiply-adds in registers only. `operations` is set to what was done, 2 a multiply-add and lane.

@@ -71,22 +71,20 @@ BODY vec multiply(vec a, vec b) { return (vec){vmulq_f32(a.low, b.low), vmulq_f3
 BODY vec fused_multiply_add(vec a, vec b, vec c) { return (vec){vfmaq_f32(c.low, a.low, b.low), vfmaq_f32(c.high, a.high, b.high)}; }
 BODY vec multiply_add(vec a, vec b, vec c) { return fused_multiply_add(a, b, c); }
 
-BODY bytes load_bytes(const uint8_t *p, int64_t panel) { return (bytes){vld1q_u8(p), vld1q_u8(p + 16)}; }
+BODY bytes load_all(const uint8_t *p) { return (bytes){vld1q_u8(p), vld1q_u8(p + 16)}; }
+BODY bytes load_bytes(const uint8_t *p, int64_t panel) { return load_all(p); }
+BODY void store_bytes(uint8_t *p, bytes v) { vst1q_u8(p, v.low), vst1q_u8(p + 16, v.high); }
 BODY void hide(bytes *v) { __asm__("" : "+w"(v->low), "+w"(v->high)); }
 BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
   const uint8x16_t by = vdupq_n_u8((uint8_t)(shift < 0 ? -shift : shift)), kept = vdupq_n_u8(mask);
   return shift < 0 ? (bytes){(v.low << by) & kept, (v.high << by) & kept} : (bytes){(v.low >> by) & kept, (v.high >> by) & kept};
 }
 BODY bytes or_bytes(bytes a, bytes b) { return (bytes){vorrq_u8(a.low, b.low), vorrq_u8(a.high, b.high)}; }
-BODY bytes subtract_bytes(bytes v, int8_t zero) {
-  const uint8x16_t by = vdupq_n_u8((uint8_t)zero);
-  return (bytes){vsubq_u8(v.low, by), vsubq_u8(v.high, by)};
-}
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   uint8x16_t table = vreinterpretq_u8_s8(vld1q_s8(levels));
   return (bytes){vqtbl1q_u8(table, codes.low), vqtbl1q_u8(table, codes.high)};
 }
-BODY bytes splat_quad(const int8_t *p) {
+BODY bytes splat_quad(const uint8_t *p) {
   uint32_t quad;
   memcpy(&quad, p, 4);
   uint8x16_t v = vreinterpretq_u8_u32(vdupq_n_u32(quad));

@@ -32,25 +32,32 @@ BODY vec multiply(vec a, vec b) { return _mm256_mul_ps(a, b); }
 BODY vec multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 BODY vec fused_multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 
-BODY bytes load_bytes(const uint8_t *p, int64_t panel) { return _mm256_loadu_si256((const __m256i *)p); }
+BODY bytes load_all(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+BODY bytes load_bytes(const uint8_t *p, int64_t panel) { return load_all(p); }
+BODY void store_bytes(uint8_t *p, bytes v) { _mm256_storeu_si256((__m256i *)p, v); }
 BODY void hide(bytes *v) { __asm__("" : "+x"(*v)); }
 BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
   bytes moved = shift < 0 ? _mm256_slli_epi16(v, -shift) : _mm256_srli_epi16(v, shift);
   return _mm256_and_si256(moved, _mm256_set1_epi8((char)mask));
 }
 BODY bytes or_bytes(bytes a, bytes b) { return _mm256_or_si256(a, b); }
-BODY bytes subtract_bytes(bytes v, int8_t zero) { return _mm256_sub_epi8(v, _mm256_set1_epi8(zero)); }
+BODY bytes flip_signs(bytes v) { return _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80)); }
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels)), codes);
 }
-BODY bytes splat_quad(const int8_t *p) {
+BODY bytes splat_quad(const uint8_t *p) {
   int32_t quad;
   memcpy(&quad, p, 4);
   return _mm256_set1_epi32(quad);
 }
 
 BODY words no_words(void) { return _mm256_setzero_si256(); }
-BODY ints add_ints(ints a, ints b) { return _mm256_add_epi32(a, b); }
+/// Hidden, so that chains of sums stay chains: trees of them need more registers than there are.
+BODY ints add_ints(ints a, ints b) {
+  ints sum = _mm256_add_epi32(a, b);
+  hide(&sum);
+  return sum;
+}
 BODY ints subtract_ints(ints a, ints b) { return _mm256_sub_epi32(a, b); }
 BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }

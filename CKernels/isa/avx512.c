@@ -18,7 +18,11 @@ static bool supported(void) {
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq"))), apply_to = function)
 #include "avx512.h"
 
-BODY words dot(words sum, bytes codes, bytes x) { return _mm512_add_epi16(sum, _mm512_maddubs_epi16(codes, x)); }
+BODY words dot(words sum, bytes codes, bytes x) {
+  words products = _mm512_add_epi16(sum, _mm512_maddubs_epi16(codes, x));
+  hide(&products);
+  return products;
+}
 BODY words signed_dot(words sum, bytes codes, bytes x) { return dot(sum, _mm512_abs_epi8(codes), signed_as(x, codes)); }
 BODY ints sum_words(words a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 

@@ -3,7 +3,8 @@
 #include "x86.h"
 
 enum { VEC_ROWS = 16 };
-#define INT8_TOKENS 8
+#define INT8_TOKENS 6
+#define INT8_VECS 2
 #define FLOAT_TOKENS 12
 #define PEAK_CHAINS 12
 /// One or two rows are as fast as memory only when it is read as one stream: one panel at a time, which is AVX2's.
@@ -47,6 +48,8 @@ BODY vec multiply(vec a, vec b) { return _mm512_mul_ps(a, b); }
 BODY vec multiply_add(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 BODY vec fused_multiply_add(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 
+BODY bytes load_all(const uint8_t *p) { return _mm512_loadu_si512(p); }
+BODY void store_bytes(uint8_t *p, bytes v) { _mm512_storeu_si512(p, v); }
 BODY bytes load_bytes(const uint8_t *p, int64_t panel) {
   __m256i low = _mm256_loadu_si256((const __m256i *)p), high = _mm256_loadu_si256((const __m256i *)(p + panel));
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
@@ -57,11 +60,11 @@ BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
   return _mm512_and_si512(moved, _mm512_set1_epi8((char)mask));
 }
 BODY bytes or_bytes(bytes a, bytes b) { return _mm512_or_si512(a, b); }
-BODY bytes subtract_bytes(bytes v, int8_t zero) { return _mm512_sub_epi8(v, _mm512_set1_epi8(zero)); }
+BODY bytes flip_signs(bytes v) { return _mm512_xor_si512(v, _mm512_set1_epi8((char)0x80)); }
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels)), codes);
 }
-BODY bytes splat_quad(const int8_t *p) {
+BODY bytes splat_quad(const uint8_t *p) {
   int32_t quad;
   memcpy(&quad, p, 4);
   return _mm512_set1_epi32(quad);
@@ -70,7 +73,12 @@ BODY bytes splat_quad(const int8_t *p) {
 BODY bytes signed_as(bytes x, bytes codes) { return _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), _mm512_setzero_si512(), x); }
 
 BODY words no_words(void) { return _mm512_setzero_si512(); }
-BODY ints add_ints(ints a, ints b) { return _mm512_add_epi32(a, b); }
+/// Hidden, so that chains of sums stay chains.
+BODY ints add_ints(ints a, ints b) {
+  ints sum = _mm512_add_epi32(a, b);
+  hide(&sum);
+  return sum;
+}
 BODY ints subtract_ints(ints a, ints b) { return _mm512_sub_epi32(a, b); }
 BODY ints splat_int(int32_t x) { return _mm512_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm512_cvtepi32_ps(a); }

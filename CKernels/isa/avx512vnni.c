@@ -20,8 +20,8 @@ static bool supported(void) {
 #include "avx512.h"
 
 #define WORDS_ARE_INTS
+#define UNSIGNED_CODES
 BODY words dot(words sum, bytes codes, bytes x) { return _mm512_dpbusd_epi32(sum, codes, x); }
-BODY words signed_dot(words sum, bytes codes, bytes x) { return dot(sum, _mm512_abs_epi8(codes), signed_as(x, codes)); }
 BODY ints sum_words(words a) { return a; }
 
 #include "../kernels.h"

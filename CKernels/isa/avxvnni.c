@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define ISA avxvnni
+#define INT8_TOKENS 3
+#define INT8_VECS 2
 #define BODY static inline __attribute__((always_inline))
 
 /// The operating system keeps the registers if it does for AVX2. The compiler's own test does not know AVX-VNNI everywhere.
@@ -21,8 +23,8 @@ static bool supported(void) {
 #include "avx2.h"
 
 #define WORDS_ARE_INTS
+#define UNSIGNED_CODES
 BODY words dot(words sum, bytes codes, bytes x) { return _mm256_dpbusd_avx_epi32(sum, codes, x); }
-BODY words signed_dot(words sum, bytes codes, bytes x) { return dot(sum, _mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes)); }
 BODY ints sum_words(words a) { return a; }
 
 #include "../kernels.h"

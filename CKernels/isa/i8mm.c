@@ -42,8 +42,14 @@ BODY octets side_by_side(bytes first, bytes second) {
   return (octets){{vreinterpretq_u8_u32(vzip1q_u32(a, b)), vreinterpretq_u8_u32(vzip2q_u32(a, b)),
                    vreinterpretq_u8_u32(vzip1q_u32(c, d)), vreinterpretq_u8_u32(vzip2q_u32(c, d))}};
 }
-BODY bytes load_two(const int8_t *first, const int8_t *second) {
-  uint8x16_t v = vreinterpretq_u8_s8(vcombine_s8(vld1_s8(first), vld1_s8(second)));
+/// Two quads of one token, `next` bytes apart.
+BODY uint8x8_t load_octet(const uint8_t *p, int64_t next) {
+  uint32_t quads[2];
+  memcpy(quads, p, 4), memcpy(quads + 1, p + next, 4);
+  return vreinterpret_u8_u32(vld1_u32(quads));
+}
+BODY bytes load_two(const uint8_t *first, const uint8_t *second, int64_t next) {
+  uint8x16_t v = vcombine_u8(load_octet(first, next), load_octet(second, next));
   return (bytes){v, v};
 }
 BODY squares no_squares(void) { return (squares){{vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)}}; }

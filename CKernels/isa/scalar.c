@@ -51,11 +51,13 @@ BODY void store_turned(const eight v[8], float *out, int64_t out_stride) {
     for (int r = 0; r < 8; r++) out[c * out_stride + r] = v[r].part[c / 4][c % 4];
 }
 
-BODY bytes load_bytes(const uint8_t *p, int64_t panel) {
+BODY bytes load_all(const uint8_t *p) {
   bytes v;
   memcpy(&v, p, 32);
   return v;
 }
+BODY bytes load_bytes(const uint8_t *p, int64_t panel) { return load_all(p); }
+BODY void store_bytes(uint8_t *p, bytes v) { memcpy(p, &v, 32); }
 
 BODY void hide(bytes *v) { __asm__("" : "+m"(*v)); }
 
@@ -69,17 +71,12 @@ BODY bytes or_bytes(bytes a, bytes b) {
   return a;
 }
 
-BODY bytes subtract_bytes(bytes v, int8_t zero) {
-  for (int i = 0; i < 32; i++) v.at[i] = (uint8_t)(v.at[i] - zero);
-  return v;
-}
-
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   for (int i = 0; i < 32; i++) codes.at[i] = (uint8_t)levels[codes.at[i]];
   return codes;
 }
 
-BODY bytes splat_quad(const int8_t *p) {
+BODY bytes splat_quad(const uint8_t *p) {
   bytes v;
   for (int i = 0; i < 32; i += 4) memcpy(v.at + i, p, 4);
   return v;

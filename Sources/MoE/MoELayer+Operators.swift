@@ -27,7 +27,7 @@ extension MoELayer {
   public func gateUp(_ plan: DispatchPlan, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
     let activated = FloatRows(count: plan.rows, columns: weights.experts.intermediate), memory = StageMemory()
-    backend.gateUp(pass(plan, input: hiddenStates.rows, activated: activated), nil, memory)
+    backend.gateUp(pass(plan, input: hiddenStates.rows, activated: activated), nil, memory, feedsDown: false)
     withExtendedLifetime(memory) {}
     return activated.states
   }
@@ -41,7 +41,7 @@ extension MoELayer {
   public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
     let outputs = FloatRows(count: plan.rows, columns: weights.experts.hidden), memory = StageMemory()
-    backend.down(pass(plan, activated: activated.rows, outputs: outputs), nil, memory)
+    backend.down(pass(plan, activated: activated.rows, outputs: outputs), nil, memory, followsGateUp: false)
     withExtendedLifetime(memory) {}
     return outputs.states
   }

@@ -144,9 +144,9 @@ public struct MoELayer: Sendable {
     finished(.plan)
     let routed = memory.routed.pass(weights.experts, input: project(hidden, memory))
     let shared = weights.shared.map { memory.shared.pass($0, input: hidden) }
-    backend.gateUp(routed, shared, memory.stages)
+    backend.gateUp(routed, shared, memory.stages, feedsDown: true)
     finished(.gateUp)
-    backend.down(routed, shared, memory.stages)
+    backend.down(routed, shared, memory.stages, followsGateUp: true)
     finished(.down)
     combine(routed, shared, into: result, memory)
     finished(.combine)

@@ -95,8 +95,10 @@ public struct ExpertBank: Sendable {
   public let outputScale: Float
   /// True when some matrix wants its input columns in another order.
   package let reordersColumns: Bool
-  /// Formats of the gate and up matrices, and of the down matrices, that take their input columns in the order of the rows.
+  /// Formats of the gate and up matrices, and of the down matrices, that kernels on int8 activations can read where their format has one.
   package let gateUpFormats: [WeightFormat], downFormats: [WeightFormat]
+  /// The experts as the tasks of a call read them.
+  package private(set) var borrowed: BorrowedExperts
 
   /// - Throws: `ShapeError` when there is no expert or one differs in shape from the first.
   public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, outputScale: Float = 1, name: String = "experts")
@@ -126,6 +128,7 @@ public struct ExpertBank: Sendable {
     reordersColumns = experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil || $0.down.inputOrder != nil }
     gateUpFormats = formats(of: experts.lazy.map(\.up)).union(formats(of: experts.lazy.compactMap(\.gate))).sorted { $0.index < $1.index }
     downFormats = formats(of: experts.lazy.map(\.down)).sorted { $0.index < $1.index }
+    borrowed = BorrowedExperts(experts)
   }
 
   /// The bank with other matrices of the same shapes; `replace` sees gate, up and down of one expert after the other.
@@ -136,6 +139,7 @@ public struct ExpertBank: Sendable {
       bank.experts[index].up = replace(experts[index].up)
       bank.experts[index].down = replace(experts[index].down)
     }
+    bank.borrowed = BorrowedExperts(bank.experts)
     return bank
   }
 

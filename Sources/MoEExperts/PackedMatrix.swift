@@ -109,6 +109,10 @@ public struct PackedMatrix: @unchecked Sendable {
     (owner as? any FilePages)?.giveBack(UnsafeRawBufferPointer(start: data + range.lowerBound * rowBytes, count: range.count * rowBytes))
   }
 
+  /// Columns of one summation segment of a down projection: a constant of the layer, at most 8 segments, each of whole runs of 256
+  /// columns, which hold whole blocks of every format.
+  package var segment: Int { max(1, ((columns + 7) / 8 + 255) / 256) * 256 }
+
   /// The matrix as the kernels take it; valid while `self` lives.
   package var borrowed: moe_matrix {
     var matrix = moe_matrix()

@@ -28,7 +28,7 @@ extension BLASBackend: GroupedGEMMBackend {
 
   package func usesInt8(_ bank: ExpertBank) -> Bool { false }
 
-  package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory) {
+  package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) {
     gateUp(routed)
     if let shared { gateUp(shared) }
   }
@@ -53,7 +53,7 @@ extension BLASBackend: GroupedGEMMBackend {
     }
   }
 
-  package func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory) {
+  package func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, followsGateUp: Bool) {
     down(routed)
     if let shared { down(shared) }
   }

@@ -16,10 +16,14 @@ package protocol GroupedGEMMBackend: Sendable {
   func usesInt8(_ bank: ExpertBank) -> Bool
 
   /// activated[row] = act(gate x) * up x for the token x of every row of each plan.
-  func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory)
+  ///
+  /// - Parameter feedsDown: true when `down` follows with the same memory: the backend may keep the rows there in a form of its own.
+  func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool)
 
   /// outputs[row] = down activated[row] (+ bias).
-  func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory)
+  ///
+  /// - Parameter followsGateUp: true when `gateUp` came before and fed it; false when the rows are in `activated`.
+  func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, followsGateUp: Bool)
 
   /// outputs = matrix x for every row: dense projections around the experts.
   func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory)

@@ -3,131 +3,81 @@
 internal import CMoEKernels
 internal import MoEDispatch
 internal import MoEExperts
-internal import MoEPlacement
 internal import MoETensors
 
-/// Rows of a stage in the order of its plan.
+/// Rows of a stage in the order of its plan; valid while the plan lives.
 struct StageInput {
   let rows: FloatRows
   /// Row of `rows` for each row of the plan; nil for the same.
-  let list: [Int32]?
-  let quantized: QuantizedRows?
-  /// How many rows `InputWork` has to fill before a product reads them.
-  let unfilled: Int
+  let list: UnsafePointer<Int32>?
+  let rounded: RoundedRows?
 
   /// What gate and up read: the token of every row of the plan, multiplied by its coefficient where the bank weighs inputs.
-  ///
-  /// - Parameter other: an input of the same stage, whose int8 rows serve this one too where both read the same rows.
-  init(gateUpOf pass: ExpertPass, _ backend: CPUBackend, in memory: InputMemory, beside other: StageInput? = nil) {
-    let isWeighted = pass.bank.weightOnInput, isQuantized = backend.takesInt8(pass.bank.gateUpFormats)
-    rows = isWeighted ? FloatRows(count: pass.plan.rows, columns: pass.bank.hidden, in: memory.weighted) : pass.input
-    list = isWeighted ? nil : pass.plan.tokens
-    if isQuantized, let other, other.rows.base == rows.base, let quantized = other.quantized {
-      (self.quantized, unfilled) = (quantized, 0)
-    } else {
-      quantized = isQuantized ? QuantizedRows(count: rows.count, columns: rows.columns, in: memory.quantized) : nil
-      unfilled = isWeighted || isQuantized ? rows.count : 0
-    }
+  init(gateUpOf pass: ExpertPass, _ backend: CPUBackend, in memory: InputMemory) {
+    let bank = pass.bank, plan = pass.plan
+    rows = bank.weightOnInput ? FloatRows(count: plan.rows, columns: bank.hidden, in: memory.weighted) : pass.input
+    list = bank.weightOnInput ? nil : plan.tokens.withUnsafeBufferPointer { $0.baseAddress }
+    rounded = RoundedRows(
+      bank.gateUpFormats, where: { backend.takesInt8($0) }, rows: plan.rows, columns: bank.hidden, isOneRow: plan.tokenCount == 1 && !bank.weightOnInput,
+      in: memory.rounded)
   }
 
-  /// Rows as they are.
-  init(_ rows: FloatRows, isQuantized: Bool, in memory: InputMemory) {
+  /// What down reads.
+  init(downOf pass: ExpertPass, _ backend: CPUBackend, in memory: InputMemory) {
+    (rows, list) = (pass.activated, nil)
+    rounded = RoundedRows(
+      pass.bank.downFormats, where: { backend.takesInt8($0) }, rows: pass.plan.rows, columns: pass.bank.intermediate, in: memory.activated)
+  }
+
+  /// Rows as they are, for one matrix.
+  init(_ rows: FloatRows, for matrix: PackedMatrix, _ backend: CPUBackend, in memory: InputMemory) {
     (self.rows, list) = (rows, nil)
-    quantized = isQuantized ? QuantizedRows(count: rows.count, columns: rows.columns, in: memory.quantized) : nil
-    unfilled = isQuantized ? rows.count : 0
+    rounded = RoundedRows(
+      [matrix.format], where: { matrix.suitsInt8 && backend.takesInt8($0) }, rows: rows.count, columns: rows.columns, in: memory.rounded)
   }
 }
 
-/// Fills the unfilled rows of a stage input, a row a task.
-struct InputWork: StageWork {
-  let input: StageInput
-  let kernels: KernelTable
-  /// Rows to multiply by the coefficients of a plan; nil for rows that are there already.
-  var source: FloatRows?
-  var plan = DispatchPlan()
+/// Fills what a stage input has no values for yet: rows times their coefficients, rows rounded to int8.
+struct InputWork: PieceWork {
+  private let input: StageInput
+  private let kernels: UnsafePointer<moe_kernels>
+  private var cut: Pieces?
+  /// Rows to multiply by the coefficients of a plan, and their tokens; nil for rows that are there already.
+  private var source: FloatRows?
+  private var tokens: UnsafePointer<Int32>?, weights: UnsafePointer<Float>?
 
-  init(_ input: StageInput, _ kernels: KernelTable) {
-    self.input = input
-    self.kernels = kernels
+  /// Rounds the rows that `input` takes from `groups`.
+  init(_ input: StageInput, _ groups: RowGroups, _ kernels: KernelTable, in memory: GrowableBuffer) {
+    (self.input, self.kernels) = (input, kernels.row)
+    cut = input.rounded == nil ? nil : Pieces(groups, weightRows: 1, step: 1, part: tokenTile, in: memory)
   }
 
-  init(_ input: StageInput, gateUpOf pass: ExpertPass, _ kernels: KernelTable) {
-    self.init(input, kernels)
-    if pass.bank.weightOnInput { (source, plan) = (pass.input, pass.plan) }
+  /// Prepares what gate and up of a pass read.
+  init(_ input: StageInput, gateUpOf pass: ExpertPass, _ kernels: KernelTable, in memory: GrowableBuffer) {
+    let plan = pass.plan
+    // The experts of one token read the same row.
+    self.init(input, plan.tokenCount == 1 && !pass.bank.weightOnInput ? RowGroups(everyRow: min(1, plan.rows)) : RowGroups(plan), kernels, in: memory)
+    guard pass.bank.weightOnInput else { return }
+    cut = Pieces(RowGroups(plan), weightRows: 1, step: 1, part: tokenTile, in: memory)
+    source = pass.input
+    tokens = plan.tokens.withUnsafeBufferPointer { $0.baseAddress }
+    weights = plan.weights.withUnsafeBufferPointer { $0.baseAddress }
   }
 
-  var tasks: Int { input.unfilled }
+  var pieces: Int { cut?.count ?? 0 }
 
-  func perform(task row: Int, worker: Int) {
-    if let source {
-      let values = source.row(Int(plan.tokens[row])), target = input.rows.row(row), weight = plan.weights[row]
-      for column in 0..<input.rows.columns { target[column] = weight * values[column] }
-    }
-    input.quantized?.round(row, of: input.rows, by: kernels)
-  }
-}
-
-/// Weight rows of one task: whole panels of every format.
-let taskRows = 32
-/// Rows of activations that meet the weights of a task at once.
-let tokenTile = Int(MOE_GEMM_ROWS)
-
-extension CPUBackend {
-  /// True when products with this matrix are computed on int8 activations.
-  func takesInt8(_ matrix: PackedMatrix) -> Bool { matrix.suitsInt8 && takesInt8(matrix.format) }
-
-  /// True when some of the formats is multiplied on int8 activations.
-  func takesInt8(_ formats: [WeightFormat]) -> Bool { formats.contains(where: takesInt8) }
-
-  private func takesInt8(_ format: WeightFormat) -> Bool {
-    precision == .int8 && kernels.row.pointee.formats[Int(format.index)].gemm_int8 != nil
-  }
-
-  /// out[i][r] = `weightRows` times rows of `tile`, sums in segments of `segment` columns, plus `bias`.
-  func multiply(
-    _ matrix: PackedMatrix, _ bias: [Float]?, _ weightRows: Range<Int>, _ input: StageInput, _ tile: Range<Int>, segment: Int,
-    into out: UnsafeMutablePointer<Float>, stride: Int, _ scratch: WorkerScratch
-  ) {
-    var weights = matrix.borrowed
-    let kernel = kernels.row.pointee.formats[Int(matrix.format.index)]
-    let first = Int64(weightRows.lowerBound), last = Int64(weightRows.upperBound), count = Int64(tile.count)
-    func run(_ list: UnsafePointer<Int32>?) {
-      let start = list == nil ? tile.lowerBound : 0
-      if takesInt8(matrix), var rows = input.quantized?.borrowed {
-        rows.codes += start * matrix.columns
-        rows.scales += start * matrix.columns / 32
-        rows.sums += start * matrix.columns / 32
-        kernel.gemm_int8(&weights, first, last, &rows, list, count, Int64(segment), out, Int64(stride), scratch.gemm)
-      } else if let order = matrix.inputOrder {
-        reorder(input, tile, order, into: scratch.inputs)
-        kernel.gemm(
-          &weights, first, last, scratch.inputs, Int64(matrix.columns), nil, count, Int64(segment), out, Int64(stride), scratch.gemm)
-      } else {
-        kernel.gemm(
-          &weights, first, last, input.rows.row(start), Int64(input.rows.stride), list, count, Int64(segment), out, Int64(stride),
-          scratch.gemm)
+  func perform(piece: Int, worker: Int) {
+    let tile = cut.unsafelyUnwrapped[piece].rows
+    if let source, let tokens, let weights {
+      for row in tile {
+        let values = source.row(Int(tokens[row])), target = input.rows.row(row), weight = weights[row]
+        for column in 0..<input.rows.columns { target[column] = weight * values[column] }
       }
     }
-    if let list = input.list { list.withUnsafeBufferPointer { run($0.baseAddress! + tile.lowerBound) } } else { run(nil) }
-    guard let bias else { return }
-    bias.withUnsafeBufferPointer { bias in
-      for index in 0..<tile.count {
-        kernels.row.pointee.accumulate(1, bias.baseAddress! + weightRows.lowerBound, Int64(weightRows.count), out + index * stride)
-      }
-    }
+    guard let rounded = input.rounded else { return }
+    let list = input.list
+    rounded.round(
+      tile, from: list == nil ? input.rows.row(tile.lowerBound) : input.rows.base, stride: input.rows.stride, list: list.map { $0 + tile.lowerBound },
+      by: kernels)
   }
-
-  /// Copies the rows of a tile with columns in the order of the matrix.
-  private func reorder(_ input: StageInput, _ tile: Range<Int>, _ order: [Int32], into target: UnsafeMutablePointer<Float>) {
-    for (index, row) in tile.enumerated() {
-      let source = input.rows.row(input.list.map { Int($0[row]) } ?? row), out = target + index * order.count
-      for column in order.indices { out[column] = source[Int(order[column])] }
-    }
-  }
-}
-
-extension PackedMatrix {
-  /// Columns of one summation segment of a down projection: a constant of the layer, at most 8 segments, each of whole runs of 256
-  /// columns, which hold whole blocks of every format.
-  package var segment: Int { max(1, ((columns + 7) / 8 + 255) / 256) * 256 }
 }

@@ -7,19 +7,20 @@ internal import MoETensors
 package final class StageMemory: Sendable {
   /// Inputs of the routed experts and of the shared one.
   let routed = InputMemory(), shared = InputMemory()
-  let scratch = GrowableBuffer()
+  let scratch = GrowableBuffer(), queues = GrowableBuffer()
 
   package init() {}
 
   /// Gives the memory back.
   package func release() {
-    for buffer in [routed.weighted, routed.quantized, shared.weighted, shared.quantized, scratch] { buffer.release() }
+    for input in [routed, shared] { for buffer in [input.weighted, input.rounded, input.activated, input.pieces] { buffer.release() } }
+    for buffer in [scratch, queues] { buffer.release() }
   }
 }
 
-/// Memory of one stage input: rows times their coefficients, and their int8 form.
+/// Memory of a pass: its rows times their coefficients, their int8 form, the int8 form of what lies between its products, the cut into pieces.
 struct InputMemory: Sendable {
-  let weighted = GrowableBuffer(), quantized = GrowableBuffer()
+  let weighted = GrowableBuffer(), rounded = GrowableBuffer(), activated = GrowableBuffer(), pieces = GrowableBuffer()
 }
 
 /// Memory of one worker for one stage.
@@ -33,20 +34,22 @@ struct WorkerScratch {
 /// Scratch of every worker.
 struct StageScratch {
   private let base: UnsafeMutablePointer<Float>
-  private let gemm: Int, inputs: Int, each: Int
+  private let gemm: Int, inputs: Int, between: Int, each: Int
 
   /// - Parameters:
   ///   - columns: width of the widest input.
   ///   - reorders: true when some matrix wants its input columns in another order.
-  init(workers: Int, columns: Int, reorders: Bool, in buffer: GrowableBuffer) {
+  ///   - step: weight rows of a piece whose products are activated.
+  init(workers: Int, columns: Int, reorders: Bool, step: Int = 0, in buffer: GrowableBuffer) {
     gemm = Int(moe_gemm_scratch())
-    inputs = reorders ? tokenTile * columns : 0
-    each = (gemm + inputs + 2 * tokenTile * taskRows + 15) / 16 * 16
+    inputs = reorders ? (tokenTile * columns + 15) / 16 * 16 : 0
+    between = tokenTile * step
+    each = (gemm + inputs + 2 * between + 15) / 16 * 16
     base = buffer.room(for: workers * each)
   }
 
   subscript(worker: Int) -> WorkerScratch {
     let base = base + worker * each
-    return WorkerScratch(gemm: base, inputs: base + gemm, gate: base + gemm + inputs, up: base + gemm + inputs + tokenTile * taskRows)
+    return WorkerScratch(gemm: base, inputs: base + gemm, gate: base + gemm + inputs, up: base + gemm + inputs + between)
   }
 }

@@ -1,124 +1,106 @@
-// The tasks of each stage on the CPU: products by expert and weight rows, the combine by token.
+// The pieces of each stage on the CPU: products by expert and weight rows, the combine by token.
 
+internal import CMoEKernels
 internal import MoEDispatch
 internal import MoEExperts
 internal import MoEPlacement
 internal import MoETensors
 
-/// Parallel work that knows how many tasks it is.
-protocol StageWork: ParallelWork {
-  var tasks: Int { get }
-}
+/// One product for the rows of one call.
+struct Product {
+  let kernels: UnsafePointer<moe_kernels>
+  let input: StageInput
 
-/// Two works as one list of tasks, without a barrier between them.
-private struct InTurn<Work: StageWork>: ParallelWork {
-  let first: UnsafePointer<Work>, firstTasks: Int, second: UnsafePointer<Work>
-
-  func perform(task: Int, worker: Int) {
-    if task < firstTasks {
-      perform(first, task: task, worker: worker)
+  /// out[i][r] = `weightRows` times rows of `tile`, sums in segments of `segment` columns, plus the bias.
+  func callAsFunction(
+    _ weights: borrowing BorrowedMatrix, _ weightRows: Range<Int>, _ tile: Range<Int>, segment: Int, into out: UnsafeMutablePointer<Float>,
+    stride: Int, _ scratch: WorkerScratch
+  ) {
+    var matrix = weights.matrix
+    let kernel = kernels.pointee.formats + Int(matrix.format)
+    let first = Int64(weightRows.lowerBound), last = Int64(weightRows.upperBound), count = Int64(tile.count)
+    let list = input.list.map { $0 + tile.lowerBound }, rows = list == nil ? input.rows.row(tile.lowerBound) : input.rows.base
+    if let rounded = input.rounded?.tile(of: weights, row: tile.lowerBound) {
+      kernel.pointee.gemm_int8(&matrix, first, last, rounded, count, Int64(segment), out, Int64(stride), scratch.gemm)
+    } else if let order = weights.order {
+      reorder(rows, list, tile.count, by: order, columns: Int(matrix.columns), into: scratch.inputs)
+      kernel.pointee.gemm(&matrix, first, last, scratch.inputs, matrix.columns, nil, count, Int64(segment), out, Int64(stride), scratch.gemm)
     } else {
-      perform(second, task: task - firstTasks, worker: worker)
+      kernel.pointee.gemm(&matrix, first, last, rows, Int64(input.rows.stride), list, count, Int64(segment), out, Int64(stride), scratch.gemm)
     }
+    guard let bias = weights.bias else { return }
+    for index in 0..<tile.count { kernels.pointee.accumulate(1, bias + weightRows.lowerBound, Int64(weightRows.count), out + index * stride) }
   }
 
-  /// Not `Copyable`: a work that may be copied would be, references and all, for every task.
-  private func perform<Borrowed: ParallelWork & ~Copyable>(_ work: UnsafePointer<Borrowed>, task: Int, worker: Int) {
-    work.pointee.perform(task: task, worker: worker)
+  /// Copies rows with columns in the order of the matrix.
+  private func reorder(
+    _ rows: UnsafePointer<Float>, _ list: UnsafePointer<Int32>?, _ count: Int, by order: UnsafePointer<Int32>, columns: Int,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    for index in 0..<count {
+      let source = rows + (list.map { Int($0[index]) } ?? index) * input.rows.stride, out = target + index * columns
+      for column in 0..<columns { out[column] = source[Int(order[column])] }
+    }
   }
 }
 
-extension WorkerPool {
-  /// Performs all tasks of both; the shared expert's, which have the most rows each, begin first.
-  func run<Work: StageWork>(_ shared: Work?, _ routed: Work) {
-    guard let shared else { return run(tasks: routed.tasks, routed) }
-    let tasks = shared.tasks
-    withUnsafePointer(to: shared) { first in
-      withUnsafePointer(to: routed) { second in
-        run(tasks: tasks + second.pointee.tasks, InTurn(first: first, firstTasks: tasks, second: second))
+/// act(gate x) * up x, some of the intermediate rows of one expert a piece.
+struct GateUpWork: PieceWork {
+  let product: Product, cut: Pieces, experts: UnsafePointer<BorrowedExpert>
+  let activation: moe_expert_activation, isGated: Bool, hidden: Int
+  let activated: FloatRows
+  /// Takes, rounded, the rows of experts whose down reads int8; nil to leave all of them as f32 in `activated`.
+  let rounded: RoundedRows?
+  let scratch: StageScratch
+
+  var pieces: Int { cut.count }
+
+  func perform(piece: Int, worker: Int) {
+    let piece = cut[piece], weightRows = piece.weightRows, width = weightRows.count, scratch = scratch[worker], expert = experts + piece.expert
+    piece.forEachTile { tile in
+      product(expert.pointee.up, weightRows, tile, segment: hidden, into: scratch.up, stride: width, scratch)
+      if isGated { product(expert.pointee.gate, weightRows, tile, segment: hidden, into: scratch.gate, stride: width, scratch) }
+      product.kernels.pointee.activate(activation, isGated ? scratch.gate : nil, scratch.up, Int64(tile.count * width), scratch.up)
+      if let rounded, let target = rounded.tile(of: expert.pointee.down, row: tile.lowerBound) {
+        product.kernels.pointee.formats[Int(expert.pointee.down.matrix.format)].round_int8(
+          scratch.up, Int64(width), nil, Int64(tile.count), Int64(weightRows.lowerBound), Int64(width), Int64(rounded.columns), target)
+      } else {
+        for (index, row) in tile.enumerated() {
+          (activated.row(row) + weightRows.lowerBound).update(from: scratch.up + index * width, count: width)
+        }
       }
     }
   }
 }
 
-/// Tasks that some weight rows are cut into.
-private func cuts(_ rows: Int) -> Int { (rows + taskRows - 1) / taskRows }
+/// down a, some of the output rows of one expert a piece.
+struct DownWork: PieceWork {
+  let product: Product, cut: Pieces, experts: UnsafePointer<BorrowedExpert>, outputs: FloatRows, scratch: StageScratch
 
-/// Some of the weight rows of one expert, and all its rows of the plan.
-private struct RowsTask {
-  let expert: Int
-  let weightRows: Range<Int>
-  private let group: Range<Int>
+  var pieces: Int { cut.count }
 
-  init(_ task: Int, _ plan: DispatchPlan, rows: Int) {
-    let cuts = cuts(rows), first = task % cuts * taskRows
-    expert = Int(plan.activeExperts[task / cuts])
-    weightRows = first..<min(first + taskRows, rows)
-    group = plan.rows(of: expert)
-  }
-
-  init(_ task: Int, everyRow count: Int, rows: Int) {
-    expert = 0
-    weightRows = task * taskRows..<min((task + 1) * taskRows, rows)
-    group = 0..<count
-  }
-
-  func forEachTile(_ body: (Range<Int>) -> Void) {
-    for start in stride(from: group.lowerBound, to: group.upperBound, by: tokenTile) { body(start..<min(start + tokenTile, group.upperBound)) }
-  }
-}
-
-/// act(gate x) * up x, some of the intermediate rows of one expert a task.
-struct GateUpWork: StageWork {
-  let backend: CPUBackend, pass: ExpertPass, input: StageInput, scratch: StageScratch
-
-  var tasks: Int { pass.plan.activeExperts.count * cuts(pass.bank.intermediate) }
-
-  func perform(task: Int, worker: Int) {
-    let bank = pass.bank, task = RowsTask(task, pass.plan, rows: bank.intermediate), weightRows = task.weightRows, width = weightRows.count
-    let scratch = scratch[worker], weights = bank.experts[task.expert]
-    task.forEachTile { tile in
-      backend.multiply(weights.up, weights.upBias, weightRows, input, tile, segment: bank.hidden, into: scratch.up, stride: width, scratch)
-      if let gate = weights.gate {
-        backend.multiply(gate, weights.gateBias, weightRows, input, tile, segment: bank.hidden, into: scratch.gate, stride: width, scratch)
-      }
-      for (index, row) in tile.enumerated() {
-        backend.kernels.activate(
-          bank.activation, gate: bank.isGated ? scratch.gate + index * width : nil, up: scratch.up + index * width, width,
-          into: pass.activated.row(row) + weightRows.lowerBound)
-      }
+  func perform(piece: Int, worker: Int) {
+    let piece = cut[piece], weightRows = piece.weightRows, scratch = scratch[worker], expert = experts + piece.expert
+    piece.forEachTile { tile in
+      product(
+        expert.pointee.down, weightRows, tile, segment: expert.pointee.down.segment, into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
+        stride: outputs.stride, scratch)
     }
   }
 }
 
-/// down a, some of the output rows of one expert a task.
-struct DownWork: StageWork {
-  let backend: CPUBackend, pass: ExpertPass, input: StageInput, scratch: StageScratch
+/// One matrix for every row, some of its rows a piece.
+struct ProjectWork: PieceWork {
+  let product: Product, cut: Pieces, matrix: BorrowedMatrix, outputs: FloatRows, scratch: StageScratch
 
-  var tasks: Int { pass.plan.activeExperts.count * cuts(pass.bank.hidden) }
+  var pieces: Int { cut.count }
 
-  func perform(task: Int, worker: Int) {
-    let task = RowsTask(task, pass.plan, rows: pass.bank.hidden), weightRows = task.weightRows, weights = pass.bank.experts[task.expert]
-    task.forEachTile { tile in
-      backend.multiply(
-        weights.down, weights.downBias, weightRows, input, tile, segment: weights.down.segment,
-        into: pass.outputs.row(tile.lowerBound) + weightRows.lowerBound, stride: pass.outputs.stride, scratch[worker])
-    }
-  }
-}
-
-/// One matrix for every row, some of its rows a task.
-struct ProjectWork: StageWork {
-  let backend: CPUBackend, matrix: PackedMatrix, input: StageInput, outputs: FloatRows, scratch: StageScratch
-
-  var tasks: Int { input.rows.count > 0 ? cuts(matrix.rows) : 0 }
-
-  func perform(task: Int, worker: Int) {
-    let task = RowsTask(task, everyRow: input.rows.count, rows: matrix.rows), weightRows = task.weightRows
-    task.forEachTile { tile in
-      backend.multiply(
-        matrix, nil, weightRows, input, tile, segment: matrix.columns, into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
-        stride: outputs.stride, scratch[worker])
+  func perform(piece: Int, worker: Int) {
+    let piece = cut[piece], weightRows = piece.weightRows, scratch = scratch[worker]
+    piece.forEachTile { tile in
+      product(
+        matrix, weightRows, tile, segment: Int(matrix.matrix.columns), into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
+        stride: outputs.stride, scratch)
     }
   }
 }

@@ -13,7 +13,9 @@ typedef struct problem {
   int64_t panel_bytes, segment, x_stride;
   /// f32 rows lie `x_stride` apart with NaN between them; `dense` are the same rows side by side.
   float *x, *dense;
-  moe_int8_rows codes;
+  /// The rows of `dense` rounded to int8.
+  int8_t *codes;
+  float *scales_of_codes;
   bool is_int8;
   float alone[TOKENS * ROWS];
 } problem;
@@ -30,9 +32,13 @@ static bool run(const problem *p, bool in_panels, int64_t row_begin, int64_t row
   for (int i = 0; i < 16; i++) scratch[scratch_count + i] = guard;
   const moe_matrix *w = in_panels ? &p->panels : &p->m.w;
   const moe_format_kernels *kernels = &p->kernels->formats[w->format];
-  if (p->is_int8)
-    kernels->gemm_int8(w, row_begin, row_end, &p->codes, rows, m, p->segment, out + MARGIN, stride, scratch);
-  else
+  if (p->is_int8) {
+    int64_t k = w->columns, bytes = m * moe_int8_row_bytes(w->format, k), step = width % 2 ? 96 : 32;
+    uint8_t *rounded = take_guarded(bytes);
+    for (int64_t c = 0; c < k; c += step) kernels->round_int8(p->dense + c, k, rows, m, c, k - c < step ? k - c : step, k, rounded);
+    kernels->gemm_int8(w, row_begin, row_end, rounded, m, p->segment, out + MARGIN, stride, scratch);
+    give_guarded(rounded, bytes);
+  } else
     kernels->gemm(w, row_begin, row_end, p->x, p->x_stride, rows, m, p->segment, out + MARGIN, stride, scratch);
   bool is_untouched = true;
   for (int64_t i = -MARGIN; i < m * stride + MARGIN; i++) {
@@ -68,7 +74,7 @@ static void check_alone(problem *p) {
       holds &= run(p, false, r, r + 1, &t, 1, y);
       double sum = 0;
       for (int64_t c = 0; c < k; c++)
-        sum += (double)w[c] * (p->is_int8 ? (double)p->codes.codes[t * k + c] * (double)p->codes.scales[(t * k + c) / 32] : (double)x[c]);
+        sum += (double)w[c] * (p->is_int8 ? (double)p->codes[t * k + c] * (double)p->scales_of_codes[(t * k + c) / 32] : (double)x[c]);
       // A product of scales below the normal numbers is off by 2^-150, times a sum of codes below 2^18.
       double bound = steps * (0x1p-23 * norm(w, k) * length + 0x1p-132), error = fabs((double)*y - sum);
       if (sum != sum && *y != *y) continue;
@@ -135,18 +141,13 @@ static void make_activations(problem *p, const moe_kernels *scalar, seeded *rand
   fill_floats(random, p->dense, TOKENS * k, 1);
   for (int64_t i = 0; i < TOKENS * p->x_stride - 3; i++) p->x[i] = i % p->x_stride < k ? p->dense[i / p->x_stride * k + i % p->x_stride] : (float)NAN;
   if (k % 32) return;
-  int8_t *codes = take_guarded(TOKENS * k);
-  float *scales = take_guarded(TOKENS * k / 32 * 4), *sums = take_guarded(TOKENS * k / 32 * 4);
-  scalar->quantize_int8(p->dense, TOKENS * k, codes, scales, sums);
-  p->codes = (moe_int8_rows){codes, scales, sums, k};
+  p->codes = take_guarded(TOKENS * k), p->scales_of_codes = take_guarded(TOKENS * k / 32 * 4);
+  scalar->quantize_int8(p->dense, TOKENS * k, p->codes, p->scales_of_codes);
 }
 
 static void free_problem(problem *p) {
   int64_t k = p->m.w.columns;
-  if (p->codes.codes) {
-    give_guarded((void *)p->codes.codes, TOKENS * k);
-    give_guarded((void *)p->codes.scales, TOKENS * k / 32 * 4), give_guarded((void *)p->codes.sums, TOKENS * k / 32 * 4);
-  }
+  if (p->codes) give_guarded(p->codes, TOKENS * k), give_guarded(p->scales_of_codes, TOKENS * k / 32 * 4);
   give_guarded(p->x, (TOKENS * p->x_stride - 3) * (int64_t)sizeof(float));
   free(p->dense);
   if (p->panels.data) give_guarded((void *)p->panels.data, p->panel_bytes);

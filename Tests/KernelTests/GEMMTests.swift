@@ -163,9 +163,8 @@ private struct Problem {
     out.withUnsafeMutableBufferPointer { out in
       let y = out.baseAddress! + margin
       if let codes {
-        codes.withRows { rows in
-          kernels.gemm_int8(&weights, first, last, &rows, list, Int64(m), Int64(segment), y, Int64(yStride), scratch.baseAddress)
-        }
+        guard let rounded = codes.rounded(list, count: m, for: matrix.format, by: table, step: width % 2 == 0 ? 32 : 96) else { return }
+        kernels.gemm_int8(&weights, first, last, rounded, Int64(m), Int64(segment), y, Int64(yStride), scratch.baseAddress)
       } else {
         kernels.gemm(&weights, first, last, x, Int64(stride), list, Int64(m), Int64(segment), y, Int64(yStride), scratch.baseAddress)
       }

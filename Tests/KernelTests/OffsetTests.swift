@@ -52,16 +52,10 @@ private final class SparseMap {
     #expect(y[3].isNaN)
 
     guard let int8 = kernels.gemm_int8 else { return }
-    let codes = try SparseMap((Int(far) + 1) * stride), scales = try SparseMap((Int(far) + 1) * stride / 8), sums = try SparseMap((Int(far) + 1) * stride / 8)
-    var quantized = moe_int8_rows(
-      codes: codes.base.assumingMemoryBound(to: Int8.self), scales: scales.base.assumingMemoryBound(to: Float.self),
-      sums: sums.base.assumingMemoryBound(to: Float.self), stride: Int64(stride))
-    let at = Int(far) * stride
-    table.row.pointee.quantize_int8(
-      x + at, Int64(columns), UnsafeMutablePointer(mutating: quantized.codes) + at, UnsafeMutablePointer(mutating: quantized.scales) + at / 32,
-      UnsafeMutablePointer(mutating: quantized.sums) + at / 32)
+    var rounded = [UInt8](repeating: 0, count: Int(moe_int8_row_bytes(format.index, Int64(columns))))
+    kernels.round_int8(x, Int64(stride), &list, 1, 0, Int64(columns), Int64(columns), &rounded)
     y = [Float](repeating: .nan, count: 4)
-    int8(&matrix, Int64(last), Int64(rows), &quantized, &list, 1, Int64(columns), &y, 4, scratch)
+    int8(&matrix, Int64(last), Int64(rows), rounded, 1, Int64(columns), &y, 4, scratch)
     for row in 0..<3 { #expect(abs(Double(y[row]) - expected) < 1e-2 * expected, "\(table) \(name) int8 row \(row): \(y[row]), expected \(expected)") }
   }
 
@@ -94,7 +88,8 @@ private final class SparseMap {
     #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-5 * expected }, "\(table) \(name): \(y), expected \(expected)")
     guard let int8 = kernels.gemm_int8 else { return }
     y = [Float](repeating: .nan, count: 16)
-    Int8Rows(x, columns: columns, by: table).withRows { int8(&matrix, Int64(last), Int64(rows), &$0, nil, 1, Int64(columns), &y, 16, scratch) }
+    let rounded = try #require(Int8Rows(x, columns: columns, by: table).rounded(nil, count: 1, for: format, by: table))
+    int8(&matrix, Int64(last), Int64(rows), rounded, 1, Int64(columns), &y, 16, scratch)
     #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-2 * expected }, "\(table) \(name) int8: \(y), expected \(expected)")
   }
 }

@@ -105,7 +105,7 @@ import Testing
       let all = KernelTable.runnable.map { Int8Rows(x, columns: 320, by: $0) }
       for rows in all {
         #expect(rows.codes == all[0].codes)
-        #expect(rows.scales.map(\.bitPattern) == all[0].scales.map(\.bitPattern) && rows.sums.map(\.bitPattern) == all[0].sums.map(\.bitPattern))
+        #expect(rows.scales.map(\.bitPattern) == all[0].scales.map(\.bitPattern))
         #expect(rows.codes.allSatisfy { $0 >= -127 })
       }
       for group in 0..<10 {
@@ -118,8 +118,6 @@ import Testing
         for (index, value) in zip(values.indices, values) {
           #expect(abs(Double(rows.values[index]) - Double(value)) <= Double(largest) / 127 * 0.5001 + 0x1p-120)
         }
-        let sum = rows.codes[group * 32..<(group + 1) * 32].reduce(0) { $0 + Int($1) }
-        #expect(rows.sums[group] == rows.scales[group] * Float(sum))
       }
     }
   }
