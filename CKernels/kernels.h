@@ -40,7 +40,7 @@
 #endif
 #include "gemm/peak.h"
 #include "rows/activate.h"
-#include "rows/accumulate.h"
+#include "rows/combine.h"
 #include "rows/quantize.h"
 
 #define GEMM_PARAMETERS(...)                                                                                                        \
@@ -93,7 +93,7 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .limit_groups = limit_groups,
     .activate = activate,
     .quantize_int8 = quantize_int8,
-    .accumulate = accumulate,
+    .combine = combine,
     .peak_multiply_add = peak_multiply_add,
     .peak_int8 = peak_int8,
     .peak_int8_wide = peak_int8_wide,

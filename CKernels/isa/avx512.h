@@ -4,6 +4,8 @@
 
 enum { VEC_ROWS = 16 };
 #define INT8_TOKENS 8
+#define LOGIT_EXPERTS 4
+#define LOGIT_TOKENS 6
 #define FLOAT_TOKENS 12
 #define PEAK_CHAINS 12
 /// One or two rows are as fast as memory only when it is read as one stream: one panel at a time, which is AVX2's.

@@ -75,9 +75,4 @@ extension KernelTable {
   ) {
     row.pointee.activate(activation.borrowed, gate, up, Int64(count), out)
   }
-
-  /// y += weight * x.
-  func accumulate(_ weight: Float, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>) {
-    row.pointee.accumulate(weight, x, Int64(count), y)
-  }
 }

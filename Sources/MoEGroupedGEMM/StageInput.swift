@@ -112,7 +112,8 @@ extension CPUBackend {
     guard let bias else { return }
     bias.withUnsafeBufferPointer { bias in
       for index in 0..<tile.count {
-        kernels.row.pointee.accumulate(1, bias.baseAddress! + weightRows.lowerBound, Int64(weightRows.count), out + index * stride)
+        let row = out + index * stride
+        kernels.combine(bias.baseAddress! + weightRows.lowerBound, startingFrom: row, weightRows.count, into: row)
       }
     }
   }

@@ -1,4 +1,4 @@
-// The tasks of each stage on the CPU: products by expert and weight rows, the combine by token.
+// The tasks of each product on the CPU, by expert and weight rows.
 
 internal import MoEDispatch
 internal import MoEExperts
@@ -119,28 +119,6 @@ struct ProjectWork: StageWork {
       backend.multiply(
         matrix, nil, weightRows, input, tile, segment: matrix.columns, into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
         stride: outputs.stride, scratch[worker])
-    }
-  }
-}
-
-/// Sums of the rows of each token by their coefficients: routed experts in order of rank, identity experts, the shared expert.
-struct CombineWork: ParallelWork {
-  let kernels: KernelTable, routed: ExpertPass, shared: ExpertPass, hasShared: Bool, output: FloatRows, adding: Bool
-
-  func perform(task token: Int, worker: Int) {
-    if !adding { output.row(token).update(repeating: 0, count: output.columns) }
-    add(routed, token)
-    if hasShared { add(shared, token) }
-  }
-
-  private func add(_ pass: ExpertPass, _ token: Int) {
-    let target = output.row(token), bank = pass.bank, plan = pass.plan
-    for index in plan.rowOffsets[token]..<plan.rowOffsets[token + 1] {
-      let row = plan.rowOf[index]
-      kernels.accumulate((bank.weightOnInput ? 1 : plan.weights[row]) * bank.outputScale, pass.outputs.row(row), output.columns, into: target)
-    }
-    if !plan.identityWeights.isEmpty, plan.identityWeights[token] != 0 {
-      kernels.accumulate(plan.identityWeights[token], pass.input.row(token), output.columns, into: target)
     }
   }
 }
