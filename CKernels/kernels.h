@@ -9,7 +9,8 @@
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
-// MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h,
+// MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
+// sixteen of each: see gemm/gemm_int8_tiles.h;
 // and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
 #pragma once
 #include "formats/list.h"
@@ -32,13 +33,19 @@
 #include "gemm/quads.h"
 #include "gemm/gemm_float.h"
 #include "gemm/gemm_int8.h"
-#ifdef MULTIPLIES_PAIRS
+#if defined(MULTIPLIES_PAIRS)
 #include "gemm/gemm_int8_pairs.h"
 #define INT8_PRODUCT gemm_int8_pairs
+#elif defined(MULTIPLIES_TILES)
+#include "gemm/gemm_int8_tiles.h"
+#define INT8_PRODUCT gemm_int8_tiles
 #else
 #define INT8_PRODUCT gemm_int8
 #endif
 #include "gemm/peak.h"
+#ifdef MULTIPLIES_TILES
+#include "gemm/peak_tiles.h"
+#endif
 #include "rows/activate.h"
 #include "rows/combine.h"
 #include "rows/quantize.h"
@@ -95,6 +102,11 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .quantize_int8 = quantize_int8,
     .combine = combine,
     .peak_multiply_add = peak_multiply_add,
+#ifdef MULTIPLIES_TILES
+    .peak_int8 = peak_int8_tiles,
+    .peak_int8_wide = peak_int8_tiles,
+#else
     .peak_int8 = peak_int8,
     .peak_int8_wide = peak_int8_wide,
+#endif
 };

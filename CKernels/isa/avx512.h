@@ -9,9 +9,11 @@ enum { VEC_ROWS = 16 };
 #define FLOAT_TOKENS 12
 #define PEAK_CHAINS 12
 /// One or two rows are as fast as memory only when it is read as one stream: one panel at a time, which is AVX2's.
+#ifndef FEW_ROWS
 #define FEW_ROWS 2
 #define FEW_ROWS_TABLE moe_kernels_avx2
-extern const moe_kernels moe_kernels_avx2;
+#endif
+extern const moe_kernels FEW_ROWS_TABLE;
 
 typedef __m512 vec;
 typedef __m512i bytes;
