@@ -10,7 +10,7 @@
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
-// sixteen of each: see gemm/gemm_int8_tiles.h;
+// sixteen of each: see gemm/gemm_int8_tiles.h and gemm_bf16_tiles.h;
 // and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, FLOAT_TOKENS where the numbers of chains and of tokens in a tile do not suit its registers.
 #pragma once
 #include "formats/list.h"
@@ -38,6 +38,7 @@
 #define INT8_PRODUCT gemm_int8_pairs
 #elif defined(MULTIPLIES_TILES)
 #include "gemm/gemm_int8_tiles.h"
+#include "gemm/gemm_bf16_tiles.h"
 #define INT8_PRODUCT gemm_int8_tiles
 #else
 #define INT8_PRODUCT gemm_int8
@@ -55,8 +56,15 @@
       int64_t y_stride, float *scratch
 #define PACK_PARAMETERS const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch
 
+#ifdef MULTIPLIES_TILES
+#define BY_TILES(name) \
+  if (INDEX_##name == INDEX_bf16) return gemm_bf16_tiles(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
+#else
+#define BY_TILES(name)
+#endif
 #define GEMM(name, ...)                                                                                                     \
   static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride)) {                                   \
+    BY_TILES(name)                                                                                                          \
     gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);    \
   }
 MOE_FORMATS(GEMM)

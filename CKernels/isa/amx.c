@@ -1,4 +1,4 @@
-// AMX: int8 products by tiles of 16 tokens and 16 rows; everything else, and few tokens, as AVX-512 with VNNI.
+// AMX: int8 and bf16 products by tiles of 16 tokens and 16 rows; everything else, and few int8 tokens, as AVX-512 with VNNI.
 //
 // With MOE_EMULATE_AMX the same table on emulated tiles, for the test driver on CPUs without AMX.
 #include "CMoEKernels.h"
@@ -48,7 +48,7 @@ static bool supported(void) {
 #ifdef MOE_EMULATE_AMX
 #define TARGET "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"
 #else
-#define TARGET "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8"
+#define TARGET "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8,amx-bf16"
 #endif
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 

@@ -3,6 +3,7 @@
 // A tile has up to 16 rows of up to 64 bytes. Tile numbers are constants. Where shapes do not fit each other, the instruction faults; the
 // emulation traps.
 #pragma once
+#include "../formats/bits.h"
 
 /// Rows of a tile, and the bytes of one.
 enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64 };
@@ -57,6 +58,28 @@ BODY void multiply_signed_tiles(tile_file *file, int sums, int a, int b) {
       }
 }
 
+/// A number below 2^-126 is zero of its sign, before an operation and after it.
+BODY float without_subnormal(float v) { return float_of_bits(bits_of_float(v) & (bits_of_float(v) & 0x7f800000 ? 0xffffffff : 0x80000000)); }
+
+/// Adds products of bf16 pairs: even and odd columns each in order, one fused multiply-add a product, then both together to the sum.
+BODY void multiply_bfloat_tiles(tile_file *file, int sums, int a, int b) {
+  const tile_shapes *s = &file->shapes;
+  if (s->rows[a] != s->rows[sums] || s->row_bytes[b] != s->row_bytes[sums] || s->row_bytes[a] != 4 * s->rows[b]) __builtin_trap();
+  for (int m = 0; m < s->rows[a]; m++)
+    for (int n = 0; n < s->row_bytes[b] / 4; n++) {
+      float pair[2] = {0, 0}, sum;
+      for (int k = 0; k < s->rows[b]; k++)
+        for (int j = 0; j < 2; j++) {
+          float x = without_subnormal(load_bf16(&file->bytes[a][m][4 * k + 2 * j]));
+          float w = without_subnormal(load_bf16(&file->bytes[b][k][4 * n + 2 * j]));
+          pair[j] = without_subnormal(__builtin_fmaf(x, w, pair[j]));
+        }
+      memcpy(&sum, &file->bytes[sums][m][4 * n], 4);
+      sum = without_subnormal(without_subnormal(sum) + without_subnormal(pair[0] + pair[1]));
+      memcpy(&file->bytes[sums][m][4 * n], &sum, 4);
+    }
+}
+
 #else
 
 /// The tiles are the thread's registers.
@@ -69,5 +92,6 @@ typedef struct tile_file { uint8_t none; } tile_file;
 #define load_tile(file, tile, from, stride) _tile_loadd(tile, from, stride)
 #define store_tile(file, tile, to, stride) _tile_stored(tile, to, stride)
 #define multiply_signed_tiles(file, sums, a, b) _tile_dpbssd(sums, a, b)
+#define multiply_bfloat_tiles(file, sums, a, b) _tile_dpbf16ps(sums, a, b)
 
 #endif
