@@ -76,21 +76,25 @@ BODY void multiply_run_by_tiles(code_format f, tile_file *tiles, const weight_ru
                                 float *sums) {
   _Alignas(64) group_sums products[2];
   vec sum[TILE_ROWS];
-  for (int t = 0; t < tokens; t++) sum[t] = load_vec(sums + t * TILE_ROWS);
+  // The sums stay in registers only where no loop over them is left.
+#define EVERY_TOKEN _Pragma("clang loop unroll(full)") for (int t = 0; t < tokens; t++)
+  EVERY_TOKEN sum[t] = load_vec(sums + t * TILE_ROWS);
   int64_t groups = columns / f.group;
   for (int64_t g = 0; g < groups + TILE_GROUPS; g += TILE_GROUPS) {
     if (g < groups)
       multiply_groups(f, tiles, x->codes[first] + g * f.group, w->quads + g * (f.group / 4), groups - g, products[g / TILE_GROUPS % 2]);
-    for (int64_t i = g - TILE_GROUPS; i >= 0 && i < groups && i < g; i++)
-      for (int t = 0; t < tokens; t++) {
+    for (int64_t i = g - TILE_GROUPS; i >= 0 && i < groups && i < g; i++) {
+      int64_t block = i * f.group / 32;
+      EVERY_TOKEN {
         ints group;
         memcpy(&group, products[i / TILE_GROUPS % 2][i % TILE_GROUPS][t], sizeof group);
-        int64_t block = i * f.group / 32;
         sum[t] = fused_multiply_add(floats_of(group), multiply(w->scales[i], splat(x->scales[first + t][block])), sum[t]);
         if (!f.is_signed) sum[t] = fused_multiply_add(w->minima[i], splat(x->sums[first + t][block]), sum[t]);
       }
+    }
   }
-  for (int t = 0; t < tokens; t++) store_vec(sums + t * TILE_ROWS, sum[t]);
+  EVERY_TOKEN store_vec(sums + t * TILE_ROWS, sum[t]);
+#undef EVERY_TOKEN
 }
 
 BODY void gemm_int8_tiles(code_format f, const moe_matrix *w, int64_t row_begin, int64_t row_end, const moe_int8_rows *x, const int32_t *rows,
