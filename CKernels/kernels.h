@@ -9,9 +9,10 @@
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
-// MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h,
-// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, INT8_FEW, FLOAT_TOKENS where the numbers of chains, and of tokens and vectors in a tile, do not suit
-// its registers.
+// MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
+// sixteen of each: see gemm/gemm_int8_tiles.h and gemm_bf16_tiles.h;
+// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, INT8_FEW, FLOAT_TOKENS where the numbers of chains, and of tokens and vectors in a tile, do
+// not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -41,15 +42,22 @@
 #include "gemm/int8_panels.h"
 #include "gemm/int8_unpacked.h"
 #include "gemm/gemm_int8.h"
-#ifdef MULTIPLIES_PAIRS
+#if defined(MULTIPLIES_PAIRS)
 #include "gemm/gemm_int8_pairs.h"
 #define INT8_PRODUCT gemm_int8_pairs
+#elif defined(MULTIPLIES_TILES)
+#include "gemm/gemm_int8_tiles.h"
+#include "gemm/gemm_bf16_tiles.h"
+#define INT8_PRODUCT gemm_int8_tiles
 #else
 #define INT8_PRODUCT gemm_int8
 #endif
 #include "gemm/peak.h"
+#ifdef MULTIPLIES_TILES
+#include "gemm/peak_tiles.h"
+#endif
 #include "rows/activate.h"
-#include "rows/accumulate.h"
+#include "rows/combine.h"
 
 #define GEMM_PARAMETERS(...) \
   const moe_matrix *w, int64_t row_begin, int64_t row_end, __VA_ARGS__, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch
@@ -57,8 +65,15 @@
   const float *x, int64_t x_stride, const int32_t *rows, int64_t m, int64_t column, int64_t count, int64_t columns, void *rounded
 #define PACK_PARAMETERS const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch
 
+#ifdef MULTIPLIES_TILES
+#define BY_TILES(name) \
+  if (INDEX_##name == INDEX_bf16) return gemm_bf16_tiles(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
+#else
+#define BY_TILES(name)
+#endif
 #define GEMM(name, ...)                                                                                                     \
   static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride, const int32_t *rows)) {              \
+    BY_TILES(name)                                                                                                          \
     gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);    \
   }
 MOE_FORMATS(GEMM)
@@ -107,8 +122,13 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .limit_groups = limit_groups,
     .activate = activate,
     .quantize_int8 = quantize_int8,
-    .accumulate = accumulate,
+    .combine = combine,
     .peak_multiply_add = peak_multiply_add,
+#ifdef MULTIPLIES_TILES
+    .peak_int8 = peak_int8_tiles,
+    .peak_int8_wide = peak_int8_tiles,
+#else
     .peak_int8 = peak_int8,
     .peak_int8_wide = peak_int8_wide,
+#endif
 };

@@ -20,6 +20,7 @@ static float peak_multiply_add(int64_t steps, int64_t *operations) {
   return lanes[0] + lanes[VEC_ROWS - 1];
 }
 
+#ifndef MULTIPLIES_TILES
 /// Pairs of products summed in 16 bits. The codes pass `hide` before each product: it might be another value for all the compiler knows.
 static float peak_int8(int64_t steps, int64_t *operations) {
   uint8_t quad[4] = {1, 1, 1, 1};
@@ -50,3 +51,4 @@ static float peak_int8_wide(int64_t steps, int64_t *operations) {
   store_vec(lanes, floats_of(sums[0]));
   return lanes[0] + lanes[VEC_ROWS - 1];
 }
+#endif

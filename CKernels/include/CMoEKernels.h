@@ -177,8 +177,10 @@ typedef struct moe_kernels {
   void (*activate)(moe_expert_activation activation, const float *gate, const float *up, int64_t n, float *out);
   /// Rounds n values (a multiple of 32) to codes in [-127, 127], x about code * scale, a scale for each 32. The same bits on every ISA.
   void (*quantize_int8)(const float *x, int64_t n, int8_t *codes, float *scales);
-  /// y[j] += weight * x[j].
-  void (*accumulate)(float weight, const float *x, int64_t n, float *y);
+  /// y[j] = start[j] + sum over i in [0, k) of weight * x[row * x_stride + j], in order of i: row is rows[i], weight is weights[row] * scale.
+  /// `rows` NULL means row i, `weights` NULL ones, `start` NULL zeros; y may be start.
+  void (*combine)(const float *x, int64_t x_stride, const int64_t *rows, const float *weights, float scale, int64_t k, const float *start,
+                  int64_t n, float *y);
   /// For measuring peaks: multiply-adds in registers only. `operations` is set to what was done, 2 a multiply-add and lane.
   float (*peak_multiply_add)(int64_t steps, int64_t *operations);
   /// Likewise on int8, the products summed in 16 bits, and in 32 bits.

@@ -5,12 +5,16 @@
 enum { VEC_ROWS = 16 };
 #define INT8_TOKENS 6
 #define INT8_VECS 2
+#define LOGIT_EXPERTS 4
+#define LOGIT_TOKENS 6
 #define FLOAT_TOKENS 12
 #define PEAK_CHAINS 12
 /// One or two rows are as fast as memory only when it is read as one stream: one panel at a time, which is AVX2's.
+#ifndef FEW_ROWS
 #define FEW_ROWS 2
 #define FEW_ROWS_TABLE moe_kernels_avx2
-extern const moe_kernels moe_kernels_avx2;
+#endif
+extern const moe_kernels FEW_ROWS_TABLE;
 
 typedef __m512 vec;
 typedef __m512i bytes;

@@ -17,13 +17,7 @@ static bool supported(void) {
 }
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
-#include "avx512.h"
-
-#define WORDS_ARE_INTS
-#define UNSIGNED_CODES
-BODY words dot(words sum, bytes codes, bytes x) { return _mm512_dpbusd_epi32(sum, codes, x); }
-BODY ints sum_words(words a) { return a; }
-
+#include "avx512vnni.h"
 #include "../kernels.h"
 
 #pragma clang attribute pop

@@ -5,11 +5,17 @@
 //   n scales       f32
 //   n offsets      i32 -zero * (sum of the codes), or f32 scale * (sum of the codes) where the format has a minimum; 2 x n where its scales
 //                  belong to 16 columns
-// so that a tile begins at (rows before it) * row_bytes and everything lies at a constant distance from one pointer.
+// so that a tile begins at (rows before it) * row_bytes and everything lies at a constant distance from one pointer. Where an ISA multiplies
+// tiles (MULTIPLIES_TILES), those have up to 16 rows, and the 32 codes of a row lie together.
 #pragma once
 
 #ifndef INT8_TOKENS
 #define INT8_TOKENS 4
+#endif
+#ifdef MULTIPLIES_TILES
+enum { ROUNDED_TOKENS = TILE_ROWS };
+#else
+enum { ROUNDED_TOKENS = INT8_TOKENS };
 #endif
 
 /// Tokens of the next tile, the rest cut evenly: 7 as 4 and 3, not as 6 and 1.
@@ -84,21 +90,24 @@ BODY void round_tiles(code_format f, const float *x, int64_t x_stride, const int
 #pragma STDC FP_CONTRACT OFF
   int64_t each = int8_group_bytes(f);
   for (int64_t i = 0, tokens; i < m; i += tokens, rounded += tokens * (columns / 32) * each) {
-    tokens = next_tile(m - i, INT8_TOKENS);
+    tokens = next_tile(m - i, ROUNDED_TOKENS);
     for (int64_t t = 0; t < tokens; t++) {
       const float *row = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride;
-      uint8_t *tile = rounded + column / 32 * tokens * each + 4 * t;
+      uint8_t *tile = rounded + column / 32 * tokens * each;
       for (int64_t c = 0, groups; c < count; c += 32 * groups, row += 32 * groups) {
         groups = count - c < 32 * ROUNDED_GROUPS ? (count - c) / 32 : ROUNDED_GROUPS;
         rounding r = measure_groups(row, groups);
         for (int64_t b = 0; b < groups; b++, tile += tokens * each) {
           int32_t sums[2];
-          round_group(row + 32 * b, r.inverse[b], r.kept[b], tile, 4 * tokens, sums);
-          memcpy(tile + 32 * tokens, &r.scale[b], 4);
+          if (ROUNDED_TOKENS == INT8_TOKENS)
+            round_group(row + 32 * b, r.inverse[b], r.kept[b], tile + 4 * t, 4 * tokens, sums);
+          else
+            round_group(row + 32 * b, r.inverse[b], r.kept[b], tile + 32 * t, 4, sums);
+          memcpy(tile + 32 * tokens + 4 * t, &r.scale[b], 4);
           for (int g = 0; g < 32 / f.group; g++) {
             int32_t sum = f.group == 16 ? sums[g] : sums[0] + sums[1], offset = -f.zero * sum;
             float minimum = r.scale[b] * (float)sum;
-            memcpy(tile + (36 + 4 * g) * tokens, has_minimum(f) ? (const void *)&minimum : (const void *)&offset, 4);
+            memcpy(tile + (36 + 4 * g) * tokens + 4 * t, has_minimum(f) ? (const void *)&minimum : (const void *)&offset, 4);
           }
         }
       }

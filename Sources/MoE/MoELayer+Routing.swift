@@ -19,7 +19,7 @@ extension MoELayer {
   func route(_ hidden: FloatRows, sequenceLengths: [Int]?, in workspace: Workspace) throws(MoEError) -> RouterOutput {
     let router = weights.router, pool = machine.pool
     let choices = Choices(router.configuration, tokens: hidden.count, workers: pool.threads, in: workspace.choices)
-    let logits = LogitWork(router: router, hidden: hidden, choices: choices)
+    let logits = LogitWork(router: router, hidden: hidden, choices: choices, threads: pool.threads)
     pool.run(tasks: logits.tasks, logits)
     pool.run(tasks: hidden.count, SelectionWork(router: router, choices: choices))
     do { try router.weigh(choices, sequenceLengths: sequenceLengths, into: &workspace.routing) } catch { throw .routing(error) }
@@ -39,19 +39,30 @@ extension MoELayer {
 }
 
 /// Logits, some experts of some tokens a task; tokens that meet the same rows of the router's weight follow one another.
+///
+/// Rows of tokens pass through the caches once for each cut of the experts: as few cuts as keep every thread busy, of weights that stay
+/// in a core's own cache.
 private struct LogitWork: ParallelWork {
   let router: Router, hidden: FloatRows, choices: Choices
-  private static let experts = 16, tokens = 8
+  private let experts: Int, tokenTiles: Int
+  private static let tokens = 24, mostExperts = 64, fewestExperts = 16, tasksForEachThread = 4
+
+  init(router: Router, hidden: FloatRows, choices: Choices, threads: Int) {
+    (self.router, self.hidden, self.choices) = (router, hidden, choices)
+    tokenTiles = (hidden.count + Self.tokens - 1) / Self.tokens
+    var experts = Self.mostExperts
+    while experts > Self.fewestExperts, tokenTiles * router.configuration.scores < Self.tasksForEachThread * threads * experts { experts /= 2 }
+    self.experts = experts
+  }
 
   private var scores: Int { router.configuration.scores }
-  private var tokenTiles: Int { (hidden.count + Self.tokens - 1) / Self.tokens }
-  var tasks: Int { (scores + Self.experts - 1) / Self.experts * tokenTiles }
+  var tasks: Int { (scores + experts - 1) / experts * tokenTiles }
 
   func perform(task: Int, worker: Int) {
-    let token = task % tokenTiles * Self.tokens, first = task / tokenTiles * Self.experts
+    let token = task % tokenTiles * Self.tokens, first = task / tokenTiles * experts
     router.logits(
       of: hidden.row(token), stride: hidden.stride, count: min(Self.tokens, hidden.count - token),
-      first..<min(first + Self.experts, scores), into: choices.logits + token * scores)
+      first..<min(first + experts, scores), into: choices.logits + token * scores)
   }
 }
 

@@ -1,5 +1,6 @@
 // OpenBLAS as an explicit f32 backend: one product an expert on weights widened for the call.
 
+internal import CMoEKernels
 internal import MoEDispatch
 package import MoEExperts
 package import MoEPlacement
@@ -47,7 +48,8 @@ extension BLASBackend: GroupedGEMMBackend {
       multiply(weights.up, input, up, weights.upBias)
       if let matrix = weights.gate { multiply(matrix, input, gate, weights.gateBias) }
       for index in 0..<group.count {
-        host.kernels.activate(bank.activation, gate: bank.isGated ? gate.row(index) : nil, up: up.row(index), bank.intermediate, into: target.row(index))
+        host.kernels.row.pointee.activate(
+          bank.activation.borrowed, bank.isGated ? gate.row(index) : nil, up.row(index), Int64(bank.intermediate), target.row(index))
       }
       withExtendedLifetime((input, up, gate)) {}
     }

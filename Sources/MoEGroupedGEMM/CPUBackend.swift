@@ -106,17 +106,3 @@ private func both<Work>(_ pass: ExpertPass?, _ input: StageInput?, _ work: (Expe
   guard let pass, let input else { return nil }
   return work(pass, input)
 }
-
-extension KernelTable {
-  /// The nonlinearity of one row; gate nil for ungated experts.
-  func activate(
-    _ activation: ExpertActivation, gate: UnsafePointer<Float>?, up: UnsafePointer<Float>, _ count: Int, into out: UnsafeMutablePointer<Float>
-  ) {
-    row.pointee.activate(activation.borrowed, gate, up, Int64(count), out)
-  }
-
-  /// y += weight * x.
-  func accumulate(_ weight: Float, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>) {
-    row.pointee.accumulate(weight, x, Int64(count), y)
-  }
-}

@@ -1,4 +1,4 @@
-// The pieces of each stage on the CPU: products by expert and weight rows, the combine by token.
+// The pieces of each product on the CPU, by expert and weight rows.
 
 internal import CMoEKernels
 internal import MoEDispatch
@@ -29,7 +29,10 @@ struct Product {
       kernel.pointee.gemm(&matrix, first, last, rows, Int64(input.rows.stride), list, count, Int64(segment), out, Int64(stride), scratch.gemm)
     }
     guard let bias = weights.bias else { return }
-    for index in 0..<tile.count { kernels.pointee.accumulate(1, bias + weightRows.lowerBound, Int64(weightRows.count), out + index * stride) }
+    for index in 0..<tile.count {
+      let row = out + index * stride
+      kernels.pointee.combine(bias + weightRows.lowerBound, 0, nil, nil, 1, 1, row, Int64(weightRows.count), row)
+    }
   }
 
   /// Copies rows with columns in the order of the matrix.
@@ -101,28 +104,6 @@ struct ProjectWork: PieceWork {
       product(
         matrix, weightRows, tile, segment: Int(matrix.matrix.columns), into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
         stride: outputs.stride, scratch)
-    }
-  }
-}
-
-/// Sums of the rows of each token by their coefficients: routed experts in order of rank, identity experts, the shared expert.
-struct CombineWork: ParallelWork {
-  let kernels: KernelTable, routed: ExpertPass, shared: ExpertPass, hasShared: Bool, output: FloatRows, adding: Bool
-
-  func perform(task token: Int, worker: Int) {
-    if !adding { output.row(token).update(repeating: 0, count: output.columns) }
-    add(routed, token)
-    if hasShared { add(shared, token) }
-  }
-
-  private func add(_ pass: ExpertPass, _ token: Int) {
-    let target = output.row(token), bank = pass.bank, plan = pass.plan
-    for index in plan.rowOffsets[token]..<plan.rowOffsets[token + 1] {
-      let row = plan.rowOf[index]
-      kernels.accumulate((bank.weightOnInput ? 1 : plan.weights[row]) * bank.outputScale, pass.outputs.row(row), output.columns, into: target)
-    }
-    if !plan.identityWeights.isEmpty, plan.identityWeights[token] != 0 {
-      kernels.accumulate(plan.identityWeights[token], pass.input.row(token), output.columns, into: target)
     }
   }
 }

@@ -1,6 +1,7 @@
 // Every kernel table that this CPU can run, against the scalar table and naive sums: formats x shapes x slots, in plain C.
 //
-// `driver` runs all shapes, `driver small` a sample. The last line is `N passed, N failed, tables not run: ...`; exit 1 on a failure.
+// Of AMX also the table on emulated tiles. `driver` runs all shapes, `driver small` a sample. The last line is
+// `N passed, N failed, tables not run: ...`; exit 1 on a failure.
 #include "driver.h"
 
 #include <stdarg.h>

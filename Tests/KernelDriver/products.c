@@ -184,6 +184,53 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
   free_problem(&p);
 }
 
+/// NaN, +-infinity, or a finite number within `bound`.
+static bool is_like(float y, double expected, double bound) {
+  return expected != expected ? y != y : fabs(expected) == INFINITY ? (double)y == expected : fabs((double)y - expected) <= bound;
+}
+
+/// Plain elements and activations that are not finite give what their sums in double give, and touch no other result; tokens 4 and 5 are as
+/// small, and as large, as the bound holds for on every ISA.
+static void check_special_values(const moe_kernels *kernels, const moe_kernels *scalar) {
+  static const char *const plain[] = {"f32", "f16", "bf16"};
+  static problem p;
+  static float y[TOKENS * ROWS];
+  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+    int32_t format = 0;
+    while (strcmp(moe_format_at(format)->name, plain[i])) format++;
+    const moe_format *f = moe_format_at(format);
+    seeded random = {41 + (uint64_t)i};
+    const int64_t k = 300, weights[][2] = {{3, 7}, {5, 20}, {8, 100}, {8, 299}, {32, 299}}, inputs[][2] = {{1, 9}, {2, 299}, {3, 7}, {6, 7}, {6, 9}};
+    const float weight_values[] = {INFINITY, NAN, INFINITY, -INFINITY, -INFINITY}, input_values[] = {-INFINITY, NAN, 0, INFINITY, -INFINITY};
+    p = (problem){.kernels = kernels, .format = f->name, .scales = "special values", .segment = 128};
+    p.m = make_matrix(format, arrangement_at(f, 0), k, &random);
+    make_activations(&p, scalar, &random);
+    for (int j = 0; j < 5; j++) {
+      int64_t at = weights[j][0] * k + weights[j][1];
+      f->encode(&weight_values[j], 1, (uint8_t *)p.m.w.data + at * f->block_bytes);
+      p.m.values[at] = weight_values[j];
+      p.dense[inputs[j][0] * k + inputs[j][1]] = input_values[j];
+    }
+    for (int64_t c = 0; c < k; c++) p.dense[4 * k + c] *= 0x1p-98f, p.dense[5 * k + c] *= 0x1p100f;
+    for (int64_t t = 0; t < TOKENS; t++) memcpy(p.x + t * p.x_stride, p.dense + t * k, (size_t)k * sizeof(float));
+    check_pack(&p, scalar, false);
+    for (int in_panels = 0; in_panels < 2; in_panels++) {
+      bool holds = run(&p, in_panels, 0, ROWS, NULL, TOKENS, y);
+      for (int64_t t = 0; t < TOKENS; t++)
+        for (int64_t r = 0; r < ROWS; r++) {
+          double sum = 0, product = 0, w2 = 0, x2 = 0;
+          for (int64_t c = 0; c < k; c++) {
+            double w = (double)p.m.values[r * k + c], x = (double)p.dense[t * k + c];
+            product = w * x, sum += product, w2 += w * w, x2 += x * x;
+          }
+          holds &= is_like(y[t * ROWS + r], sum, 16 * 0x1p-23 * sqrt(w2) * sqrt(x2));
+        }
+      check(holds, "%s [%d, %lld] in %s: other values than the sums of special values", p.format, ROWS, (long long)k, in_panels ? "panels" : "rows");
+    }
+    free_problem(&p);
+  }
+}
+
 void check_products(const moe_kernels *kernels, const moe_kernels *scalar) {
   // The first of each list are the small run's, and what is recorded of the scalar table.
   static const int64_t single[] = {67, 300, 1, 2, 7, 8, 9, 16, 31, 32, 33, 127, 255, 256, 257, 513, 1031};
@@ -202,4 +249,5 @@ void check_products(const moe_kernels *kernels, const moe_kernels *scalar) {
       }
     }
   }
+  check_special_values(kernels, scalar);
 }

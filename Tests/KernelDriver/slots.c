@@ -1,20 +1,21 @@
 // The slots that belong to no format: router, nonlinearities, rounding to int8, weighted sum, peaks.
 #include "driver.h"
 
-enum { MOST = 1100 };
+/// Scores of a row, and tokens whose logits are computed together: one tile of any table and more.
+enum { MOST = 1100, MOST_LOGITS = 14 };
 
 static void check_logits(const moe_kernels *kernels, const moe_kernels *scalar) {
   static const int64_t shapes[][2] = {{1, 1}, {2, 3}, {3, 7}, {4, 8}, {5, 9}, {6, 64}, {8, 15}, {16, 33}, {60, 257}, {7, 1031}};
   seeded random = {34};
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-    for (int64_t m = 0; m <= 5; m++)
+    for (int64_t m = 0; m <= MOST_LOGITS; m++)
       for (int has_bias = 0; has_bias < 2; has_bias++) {
         int64_t experts = shapes[s][0], hidden = shapes[s][1], stride = hidden + 3 * has_bias, bytes = experts * hidden * 4;
-        static float x[5 * MOST], bias[64], all[5 * 70], alone[5 * 70];
+        static float x[MOST_LOGITS * MOST], bias[64], all[MOST_LOGITS * 70], alone[MOST_LOGITS * 70];
         float *w = take_guarded(bytes);
         fill_floats(&random, w, experts * hidden, 1), fill_floats(&random, bias, 64, 1);
-        for (int64_t i = 0; i < 5 * stride; i++) x[i] = i % stride < hidden ? next_float(&random) : (float)NAN;
-        for (int i = 0; i < 5 * 70; i++) all[i] = alone[i] = -5;
+        for (int64_t i = 0; i < MOST_LOGITS * stride; i++) x[i] = i % stride < hidden ? next_float(&random) : (float)NAN;
+        for (int i = 0; i < MOST_LOGITS * 70; i++) all[i] = alone[i] = -5;
         kernels->router_logits(x, stride, m, w, has_bias ? bias : NULL, experts, hidden, all, experts + 3);
         bool is_exact = true;
         for (int64_t t = 0; t < m; t++) {
@@ -26,9 +27,9 @@ static void check_logits(const moe_kernels *kernels, const moe_kernels *scalar) 
           }
         }
         check(is_exact, "router_logits %lld x %lld: not the sum in double", (long long)experts, (long long)hidden);
-        check(same_bits(all, alone, 5 * 70), "router_logits %lld x %lld, %lld tokens: other bits than the scalar table's one by one",
+        check(same_bits(all, alone, MOST_LOGITS * 70), "router_logits %lld x %lld, %lld tokens: other bits than the scalar table's one by one",
               (long long)experts, (long long)hidden, (long long)m);
-        if (kernels == scalar) record_floats(alone, 5 * 70);
+        if (kernels == scalar) record_floats(alone, MOST_LOGITS * 70);
         give_guarded(w, bytes);
       }
 }
@@ -177,21 +178,36 @@ static void check_quantize(const moe_kernels *kernels, const moe_kernels *scalar
     }
 }
 
-static void check_accumulate(const moe_kernels *kernels) {
+/// Rows in any order, some twice; weights absent, the sum in place or from zero.
+static void check_combine(const moe_kernels *kernels) {
+  enum { LINES = 11, STRIDE = 421 };
+  static float x[LINES * STRIDE], weights[LINES], before[STRIDE], y[STRIDE], expected[STRIDE];
   seeded random = {33};
-  for (int64_t n = 0; n <= 257; n += n < 40 ? 1 : 31) {
-    float x[260], y[260], out[260];
-    bool holds = true;
-    fill_floats(&random, x, n, 1), fill_floats(&random, y, n, 1);
-    memcpy(out, y, sizeof out);
-    out[n] = -5;
-    kernels->accumulate(0.7f, x, n, out);
-    for (int64_t j = 0; j < n; j++) {
-      double product = (double)0.7f * (double)x[j];
-      holds &= fabs((double)out[j] - (double)y[j] - product) <= 0x1p-23 * (fabs((double)y[j]) + fabs(product));
-    }
-    check(holds && out[n] == -5, "accumulate of %lld: out of its bound", (long long)n);
-  }
+  fill_floats(&random, x, LINES * STRIDE, 1), fill_floats(&random, weights, LINES, 1);
+  for (int64_t n = 0; n < STRIDE - 1; n += n < 40 ? 1 : 29)
+    for (int64_t k = 0; k <= 9; k++)
+      for (int variant = 0; variant < 8; variant++) {
+        bool is_listed = variant & 1, is_weighted = variant & 2, goes_on = variant & 4, holds = true;
+        int64_t rows[9];
+        fill_floats(&random, before, n, 1);
+        for (int64_t i = 0; i < k; i++) rows[i] = is_listed ? next_below(&random, LINES) : i;
+        for (int64_t j = 0; j < STRIDE; j++) y[j] = j < n ? goes_on ? before[j] : (float)NAN : -5;
+        kernels->combine(x, STRIDE, is_listed ? rows : NULL, is_weighted ? weights : NULL, 0.7f, k, goes_on ? y : NULL, n, y);
+        for (int64_t j = 0; j < n; j++) {
+          double sum = goes_on ? (double)before[j] : 0, size = fabs(sum);
+          for (int64_t i = 0; i < k; i++) {
+            double product = (is_weighted ? (double)weights[rows[i]] : 1) * (double)0.7f * (double)x[rows[i] * STRIDE + j];
+            sum += product, size += fabs(product);
+          }
+          holds &= fabs((double)y[j] - sum) <= (double)(k + 2) * 0x1p-24 * size;
+          expected[j] = goes_on ? before[j] : 0;
+        }
+        check(holds, "combine of %lld rows of %lld, variant %d: out of its bound", (long long)k, (long long)n, variant);
+        for (int64_t i = 0; i < k; i++)
+          kernels->combine(x + rows[i] * STRIDE, 0, NULL, is_weighted ? weights + rows[i] : NULL, 0.7f, 1, expected, n, expected);
+        check(same_bits(y, expected, n) && y[n] == -5, "combine of %lld rows of %lld, variant %d: other bits than row by row, or written outside",
+              (long long)k, (long long)n, variant);
+      }
 }
 
 static void check_peaks(const moe_kernels *kernels) {
@@ -209,6 +225,6 @@ void check_slots(const moe_kernels *kernels, const moe_kernels *scalar) {
   check_groups(kernels, scalar);
   check_activate(kernels);
   check_quantize(kernels, scalar);
-  check_accumulate(kernels);
+  check_combine(kernels);
   check_peaks(kernels);
 }

@@ -75,17 +75,26 @@ import Testing
   }
 
   @Test(arguments: KernelTable.runnable)
-  func accumulateAddsAWeightedRow(_ table: KernelTable) {
+  func combineSumsWeightedRowsInOrder(_ table: KernelTable) {
     var random = SeededRandom(seed: 33)
     for count in Self.counts {
-      let x = random.floats(count), y = random.floats(count), weight: Float = 0.7
-      var out = y + [-5, -5]
-      table.row.pointee.accumulate(weight, x, Int64(count), &out)
-      for j in 0..<count {
-        let expected = Double(y[j]) + Double(weight) * Double(x[j])
-        #expect(abs(Double(out[j]) - expected) <= Double(Float.ulpOfOne) * (abs(Double(y[j])) + abs(Double(weight * x[j]))))
+      for k in 0...9 {
+        let stride = count + 3, x = random.floats(11 * stride), y = random.floats(count), weights = random.floats(11), scale: Float = 0.7
+        let rows = (0..<k).map { _ in Int64.random(in: 0..<11, using: &random) }
+        for (isWeighted, goesOn) in [(true, false), (true, true), (false, true), (false, false)] {
+          var out = (goesOn ? y : [Float](repeating: .nan, count: count)) + [-5, -5]
+          out.withUnsafeMutableBufferPointer {
+            table.row.pointee.combine(
+              x, Int64(stride), rows, isWeighted ? weights : nil, scale, Int64(k), goesOn ? $0.baseAddress : nil, Int64(count), $0.baseAddress)
+          }
+          for j in 0..<count {
+            let terms = rows.map { Double(isWeighted ? weights[Int($0)] : 1) * Double(scale) * Double(x[Int($0) * stride + j]) }
+            let start = goesOn ? Double(y[j]) : 0, size = terms.reduce(abs(start)) { $0 + abs($1) }
+            #expect(abs(Double(out[j]) - terms.reduce(start, +)) <= Double(k + 2) * Double(Float.ulpOfOne) / 2 * size)
+          }
+          #expect(out[count...] == [-5, -5])
+        }
       }
-      #expect(out[count...] == [-5, -5])
     }
   }
 

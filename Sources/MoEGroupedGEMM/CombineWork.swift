@@ -1,0 +1,53 @@
+// The combine on the CPU: sums of each token's rows, a token a task.
+
+internal import CMoEKernels
+internal import MoEDispatch
+internal import MoEExperts
+internal import MoEPlacement
+internal import MoETensors
+
+/// Sums of the rows of each token by their coefficients: routed experts in order of rank, identity experts, the shared expert.
+struct CombineWork: ParallelWork {
+  let kernels: KernelTable, routed: ExpertPass, shared: ExpertPass, hasShared: Bool, output: FloatRows, adding: Bool
+
+  func perform(task token: Int, worker: Int) {
+    add(routed, token, isFirst: !adding)
+    if hasShared { add(shared, token, isFirst: false) }
+  }
+
+  /// - Parameter isFirst: true where the output holds nothing yet.
+  private func add(_ pass: ExpertPass, _ token: Int, isFirst: Bool) {
+    let target = output.row(token), bank = pass.bank, plan = pass.plan
+    let rows = plan.rowOffsets[token]..<plan.rowOffsets[token + 1]
+    plan.rowOf.withUnsafeBufferPointer { rowOf in
+      plan.weights.withUnsafeBufferPointer { weights in
+        kernels.combine(
+          pass.outputs.base, stride: pass.outputs.stride, rows: UnsafeBufferPointer(rebasing: rowOf[rows]),
+          weights: bank.weightOnInput ? nil : weights.baseAddress, scale: bank.outputScale, startingFrom: isFirst ? nil : target, output.columns,
+          into: target)
+      }
+    }
+    if !plan.identityWeights.isEmpty, plan.identityWeights[token] != 0 {
+      kernels.combine(pass.input.row(token), scale: plan.identityWeights[token], startingFrom: target, output.columns, into: target)
+    }
+  }
+}
+
+extension KernelTable {
+  /// y = start (zeros for nil) + the sum of `rows` of x by `weights[row] * scale`, nil weights being ones.
+  fileprivate func combine(
+    _ x: UnsafePointer<Float>, stride: Int, rows: UnsafeBufferPointer<Int>, weights: UnsafePointer<Float>?, scale: Float,
+    startingFrom start: UnsafePointer<Float>?, _ count: Int, into y: UnsafeMutablePointer<Float>
+  ) {
+    rows.withMemoryRebound(to: Int64.self) {
+      row.pointee.combine(x, Int64(stride), $0.baseAddress, weights, scale, Int64($0.count), start, Int64(count), y)
+    }
+  }
+
+  /// y = start + scale * x, one row.
+  func combine(
+    _ x: UnsafePointer<Float>, scale: Float = 1, startingFrom start: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
+  ) {
+    row.pointee.combine(x, 0, nil, nil, scale, 1, start, Int64(count), y)
+  }
+}
