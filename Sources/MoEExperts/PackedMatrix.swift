@@ -104,11 +104,6 @@ public struct PackedMatrix: @unchecked Sendable {
     return columns > 0 && moe_takes_panels(&matrix)
   }
 
-  /// Lets the system take back the pages of rows that were read, where they can be read again from a file.
-  package func giveBack(rows range: Range<Int>) {
-    (owner as? any FilePages)?.giveBack(UnsafeRawBufferPointer(start: data + range.lowerBound * rowBytes, count: range.count * rowBytes))
-  }
-
   /// The matrix as the kernels take it; valid while `self` lives.
   package var borrowed: moe_matrix {
     var matrix = moe_matrix()
