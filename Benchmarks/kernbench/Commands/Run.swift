@@ -12,6 +12,7 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "Layer of the checkpoint; its first MoE layer by default.") var index: Int?
   @Option(parsing: .unconditional, help: "Fewer experts than the presets have.") var experts: Int?
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
+  @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own.") var pinned = false
   @Option(help: "cpu, blas or auto.") var device = "cpu"
   @Option(help: "float or int8, or both separated by a comma.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
@@ -34,7 +35,7 @@ struct Run: ParsableCommand {
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
     let device = try DeviceChoice(device), precisions = try activations.list.map(Self.precision)
     let packedCache = try cache.cache(for: layers), files = try ReportFiles(json: json, csv: csv, html: html)
-    let machine = try Self.machine(threads: threads, isa: isa)
+    let machine = try Self.machine(threads: threads, pinned: pinned, isa: isa)
     if let obstacle = Self.obstacle(to: precisions, layers, machine, device.device) { throw Failure("\(obstacle); use --activations float") }
 
     let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: precisions.contains(.int8)), seed: seed)
@@ -86,11 +87,11 @@ struct Run: ParsableCommand {
     }
   }
 
-  static func machine(threads: Int?, isa: String?) throws -> Machine {
+  static func machine(threads: Int?, pinned: Bool = false, isa: String?) throws -> Machine {
     guard let kernels = isa.map(KernelTable.init(named:)) ?? .best else {
       throw Failure("no kernels for '\(isa ?? "")' on this machine; there are \(KernelTable.runnable.map(\.name).joined(separator: ", "))")
     }
-    return try Machine.current(threads: threads, kernels: kernels)
+    return try Machine.current(threads: threads, pinned: pinned, kernels: kernels)
   }
 
   private static func precision(_ name: String) throws -> ActivationPrecision {

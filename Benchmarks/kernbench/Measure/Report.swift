@@ -19,7 +19,7 @@ struct MachineReport {
   }
 
   var notes: [String] {
-    var notes: [String] = []
+    var notes = machine.notes
     if machine.isOversubscribed {
       notes.append("\(machine.pool.threads) threads take turns on \(machine.topology.usableThreads) usable CPUs; peaks are those of the CPUs")
     }
