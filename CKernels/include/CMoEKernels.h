@@ -52,6 +52,9 @@ typedef enum moe_layout {
   MOE_PANELS
 } moe_layout;
 
+/// Number of the layout of panels: raised when the bytes of some format's panels change, so that panels kept in files are packed anew.
+enum { MOE_PANEL_LAYOUT = 1 };
+
 /// Rows of a panel of `format`, or 0 for formats that have no panels.
 int64_t moe_panel_rows(int32_t format);
 /// Bytes of one panel with rows of `columns` values: whole blocks, of codes multiples of 32 at least.

@@ -6,13 +6,25 @@ internal import MoEGroupedGEMM
 internal import MoETensors
 
 extension LayerWeights {
-  /// The same weights with every matrix in panels that takes them; nil for those that panels grow by an eighth at most.
+  /// The same weights with every matrix in panels that takes them, from `cache` where one is given, and what that did.
   ///
+  /// - Parameter layout: nil for panels where they grow a matrix by an eighth at most.
   /// - Throws: `ShapeError` when there is no memory for the panels.
-  func inPanels(by backend: CPUBackend, _ layout: WeightLayout?) throws(ShapeError) -> LayerWeights {
+  func inPanels(
+    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?
+  ) throws(ShapeError) -> (weights: LayerWeights, report: PackedCache.Report?) {
     var matrices: [PackedMatrix] = []
     _ = replacingMatrices { matrices.append($0); return $0 }
-    var packed = try backend.inPanels(matrices, layout)[...]
-    return replacingMatrices { _ in packed.removeFirst() }
+    let plan = PanelPlan(matrices, layout)
+    guard plan.byteCount > 0 else { return (self, nil) }
+    var packed: ArraySlice<PackedMatrix>, report: PackedCache.Report?
+    if let cache {
+      let cached = try cache.panels(of: plan, by: backend)
+      (packed, report) = (cached.matrices[...], cached.report)
+    } else {
+      let buffer = try backend.pack(plan)
+      packed = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)[...]
+    }
+    return (replacingMatrices { _ in packed.removeFirst() }, report)
   }
 }

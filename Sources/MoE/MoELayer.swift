@@ -17,6 +17,8 @@ public struct MoELayer: Sendable {
   public let configuration: MoEConfiguration
   /// Router, experts, shared expert and projections, packed.
   public let weights: LayerWeights
+  /// What the cache of packed weights did when the layer was made; nil without one, and where no matrix lies in panels.
+  public let packedCache: PackedCache.Report?
   let backend: any GroupedGEMMBackend
   let machine: Machine
 
@@ -32,31 +34,36 @@ public struct MoELayer: Sendable {
   ///
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU, which changes no result; nil for panels where they take an eighth more memory at most.
+  ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
   public init(
     _ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout? = nil, nonFinite: RouterConfiguration.NonFinite = .propagate
+    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, nonFinite: RouterConfiguration.NonFinite = .propagate
   ) throws(MoEError) {
     let model = try MoEModel(checkpoint)
     try self.init(
-      model, block: try model.block(layer: layer), on: machine, device: device, activations: activations, layout: layout, nonFinite: nonFinite)
+      model, block: try model.block(layer: layer), on: machine, device: device, activations: activations, layout: layout,
+      packedCache: packedCache, nonFinite: nonFinite)
   }
 
   /// One block of a model.
   ///
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU; nil for panels where they take an eighth more memory at most.
+  ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits.
   /// - Throws: `MoEError` naming the key or tensor at fault.
   public init(
     _ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout? = nil, nonFinite: RouterConfiguration.NonFinite = .propagate
+    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, nonFinite: RouterConfiguration.NonFinite = .propagate
   ) throws(MoEError) {
     var configuration = try model.configuration(of: block), weights = try model.weights(of: block, kernels: machine.kernels)
     configuration.router.nonFinite = nonFinite
     weights.router = weights.router.treating(nonFinite: nonFinite)
-    try self.init(configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout)
+    try self.init(
+      configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout,
+      packedCache: packedCache)
   }
 
   /// A layer from parts; the policy for non-finite logits is the router's.
@@ -65,7 +72,7 @@ public struct MoELayer: Sendable {
   ///   device is not built in.
   public init(
     configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout? = nil
+    layout: WeightLayout? = nil, packedCache: PackedCache? = nil
   ) throws(MoEError) {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     self.configuration = configuration
@@ -74,9 +81,11 @@ public struct MoELayer: Sendable {
     case .cpu:
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
       backend = cpu
-      self.weights = layout == .rows ? weights : try MoEError.shaping { () throws(ShapeError) in try weights.inPanels(by: cpu, layout) }
+      (self.weights, self.packedCache) =
+        layout == .rows ? (weights, nil) : try MoEError.shaping { () throws(ShapeError) in try weights.inPanels(by: cpu, layout, packedCache) }
     case .blas:
       self.weights = weights
+      self.packedCache = nil
       guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
         throw .machine("the package was built without the trait OpenBLAS")
       }
@@ -196,6 +205,7 @@ extension MoELayer {
   private init(configuration: MoEConfiguration, weights: LayerWeights, backend: any GroupedGEMMBackend, machine: Machine) {
     self.configuration = configuration
     self.weights = weights
+    packedCache = nil
     self.backend = backend
     self.machine = machine
   }

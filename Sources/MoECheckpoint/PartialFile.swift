@@ -12,7 +12,10 @@
 package final class PartialFile {
   package let path: String
   private var descriptor: Int32
+  /// Holds the lock of a claimed file until it has its name.
+  private var lock: Int32 = -1
   private var published = false
+  private var isSynced = true
   /// Bytes written so far.
   package private(set) var count = 0
 
@@ -30,9 +33,45 @@ package final class PartialFile {
     guard descriptor >= 0 else { throw .system(file: path + ".partial", call: "open", code: errno) }
   }
 
+  /// Creates `path.partial` unless another process or thread is writing it; one left by a process that was killed is used again.
+  ///
+  /// - Throws: `.system` with `EWOULDBLOCK` of `flock` when it is being written.
+  package init(claiming path: String) throws(CheckpointError) {
+    self.path = path
+    descriptor = -1
+    published = true
+    let partial = path + ".partial"
+    while lock < 0 {
+      let opened = open(partial, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
+      guard opened >= 0 else { throw .system(file: partial, call: "open", code: errno) }
+      guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+        let code = errno
+        close(opened)
+        throw .system(file: partial, call: "flock", code: code)
+      }
+      // The file may have got its name, or gone, between opening and locking: then the lock is on another file than the next writer's.
+      var own = stat(), named = stat()
+      if fstat(opened, &own) == 0, lstat(partial, &named) == 0, own.st_ino == named.st_ino, own.st_dev == named.st_dev {
+        lock = opened
+      } else {
+        close(opened)
+      }
+    }
+    published = false
+    descriptor = dup(lock)
+    guard descriptor >= 0, ftruncate(descriptor, 0) == 0 else { throw .system(file: partial, call: "ftruncate", code: errno) }
+  }
+
   deinit {
     if descriptor >= 0 { close(descriptor) }
     if !published { unlink(partial) }
+    if lock >= 0 { close(lock) }
+  }
+
+  /// Leaves a hole up to `offset`, where the next bytes go.
+  package func skip(to offset: Int) throws(CheckpointError) {
+    guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw .system(file: partial, call: "lseek", code: errno) }
+    count = offset
   }
 
   /// Appends `bytes`.
@@ -62,19 +101,23 @@ package final class PartialFile {
   }
 
   /// Brings the bytes to the disk and closes the file; `publish` gives it its name.
-  package func seal() throws(CheckpointError) {
+  ///
+  /// - Parameter synced: false for a file that a crash of the system may tear, because its readers can tell.
+  package func seal(synced: Bool = true) throws(CheckpointError) {
     guard descriptor >= 0 else { return }
-    guard fsync(descriptor) == 0 else { throw .system(file: partial, call: "fsync", code: errno) }
+    isSynced = synced
+    guard !synced || fsync(descriptor) == 0 else { throw .system(file: partial, call: "fsync", code: errno) }
     let closed = close(descriptor)
     descriptor = -1
     guard closed == 0 else { throw .system(file: partial, call: "close", code: errno) }
   }
 
-  /// Renames the sealed file to `path`, replacing a file of that name, and syncs the folder.
+  /// Renames the sealed file to `path`, replacing a file of that name, and syncs the folder if the file was synced.
   package func publish() throws(CheckpointError) {
     precondition(descriptor < 0, "publish before seal")
     guard rename(partial, path) == 0 else { throw .system(file: path, call: "rename", code: errno) }
     published = true
+    guard isSynced else { return }
     let folder = open(Paths.folder(of: path), O_RDONLY | O_CLOEXEC)
     guard folder >= 0 else { return }
     // Some file systems cannot sync a folder; the rename has happened all the same.

@@ -9,11 +9,11 @@
 #endif
 
 /// Path texts and the few questions asked of the file system.
-enum Paths {
+package enum Paths {
   /// What a path leads to, symbolic links followed.
-  enum Kind { case file, folder, other, nothing }
+  package enum Kind { case file, folder, other, nothing }
 
-  static func kind(of path: String) -> Kind {
+  package static func kind(of path: String) -> Kind {
     var status = stat()
     guard !path.utf8.contains(0), stat(path, &status) == 0 else { return .nothing }
     switch status.st_mode & S_IFMT {
@@ -24,7 +24,7 @@ enum Paths {
   }
 
   /// The folder that holds `path`: "." for a bare name.
-  static func folder(of path: String) -> String {
+  package static func folder(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
@@ -34,7 +34,7 @@ enum Paths {
     path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
   }
 
-  static func join(_ folder: String, _ name: String) -> String {
+  package static func join(_ folder: String, _ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : folder + "/" + name
   }
 
@@ -62,7 +62,14 @@ enum Paths {
   }
 
   /// Makes `folder` unless it is there; its parent must be.
-  static func make(_ folder: String) throws(CheckpointError) {
+  package static func make(_ folder: String) throws(CheckpointError) {
     if mkdir(folder, 0o755) != 0, errno != EEXIST { throw .system(file: folder, call: "mkdir", code: errno) }
+  }
+
+  /// Bytes that may still be written to the file system of `folder`; nil when it does not tell.
+  package static func freeBytes(in folder: String) -> Int? {
+    var status = statvfs()
+    guard statvfs(folder, &status) == 0 else { return nil }
+    return CheckedSize(status.f_bavail)?.times(CheckedSize(status.f_frsize) ?? .zero)?.value
   }
 }

@@ -104,11 +104,6 @@ public struct PackedMatrix: @unchecked Sendable {
     return columns > 0 && moe_takes_panels(&matrix)
   }
 
-  /// Lets the system take back the pages of rows that were read, where they can be read again from a file.
-  package func giveBack(rows range: Range<Int>) {
-    (owner as? any FilePages)?.giveBack(UnsafeRawBufferPointer(start: data + range.lowerBound * rowBytes, count: range.count * rowBytes))
-  }
-
   /// Columns of one summation segment of a down projection: a constant of the layer, at most 8 segments, each of whole runs of 256
   /// columns, which hold whole blocks of every format.
   package var segment: Int { max(1, ((columns + 7) / 8 + 255) / 256) * 256 }

@@ -50,10 +50,10 @@ public struct ScalePlane: @unchecked Sendable {
     self.zeros = zeros
   }
 
-  var residentBytes: Int {
-    let width = switch kind { case .f32: 4; case .f16, .bf16: 2; case .e4m3, .e8m0: 1 }
-    return count * width + (zeros == nil ? 0 : count)
-  }
+  /// Bytes of one scale.
+  var width: Int { switch kind { case .f32: 4; case .f16, .bf16: 2; case .e4m3, .e8m0: 1 } }
+
+  var residentBytes: Int { count * width + (zeros == nil ? 0 : count) }
 
   func describe(in matrix: inout moe_matrix) {
     matrix.scale_type =

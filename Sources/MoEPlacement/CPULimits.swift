@@ -34,8 +34,7 @@ public struct CPULimits: Sendable, Hashable {
 
   /// The affinity mask of the calling thread as /proc tells it, less the CPUs that are offline; without /proc all CPUs online.
   package static func allowedCPUs(read: (String) -> String? = systemText) -> [Int] {
-    let line = read("/proc/thread-self/status")?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
-    guard let line, let allowed = fields(line, separator: ":").last.flatMap(numbers(inList:)), !allowed.isEmpty else {
+    guard let allowed = mask(ofThread: "/proc/thread-self", read: read) else {
       return Array(0..<max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
     // The mask may name CPUs that could be plugged in but are not there.
@@ -44,8 +43,15 @@ public struct CPULimits: Sendable, Hashable {
     return usable.isEmpty ? allowed : usable
   }
 
+  /// The affinity mask of the thread that a folder of /proc is about; nil when it does not tell.
+  static func mask(ofThread folder: String, read: (String) -> String?) -> [Int]? {
+    let line = read(folder + "/status")?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+    guard let line, let cpus = fields(line, separator: ":").last.flatMap(numbers(inList:)), !cpus.isEmpty else { return nil }
+    return cpus
+  }
+
   /// The numbers of a kernel list ("0-3,8"), or nil when it is none.
-  private static func numbers(inList text: String) -> [Int]? {
+  static func numbers(inList text: String) -> [Int]? {
     var numbers: [Int] = []
     for range in fields(text, separator: ",") where !range.isEmpty {
       let ends = range.split(separator: "-").map { Int($0) }

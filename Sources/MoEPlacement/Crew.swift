@@ -22,6 +22,9 @@ private struct Job {
 final class Crew: Sendable {
   let threads: Int
   private let spinNanoseconds: UInt64
+  /// The CPUs that the pool's maker could use.
+  private let cpus: [Int]
+  private let isPinned: Bool
   private let remaining = Atomic<Int>(0)
   private let unfinished = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
@@ -31,17 +34,24 @@ final class Crew: Sendable {
   private let signals = Signals()
   /// Whether the workers were started; guarded by `signals.callers`.
   private let started = Atomic<Bool>(false)
+  /// Workers that the system did not start, or not bind; and the errno of the last binding that failed.
+  private let missing = Atomic<Int>(0), unbound = Atomic<Int>(0), bindingStatus = Atomic<Int32>(0)
   nonisolated(unsafe) private let seats: UnsafeMutablePointer<Seat>
   /// Thread-specific: worker + 1 while the thread is inside this crew's tasks.
   private let workerKey: pthread_key_t
 
-  init(threads: Int, spinNanoseconds: UInt64) throws(PoolError) {
+  /// - Parameters:
+  ///   - cpus: what the workers may run on.
+  ///   - isPinned: whether each is kept on one of these.
+  init(threads: Int, spinNanoseconds: UInt64, cpus: [Int], isPinned: Bool) throws(PoolError) {
     var key = pthread_key_t()
     let status = pthread_key_create(&key, nil)
     guard status == 0 else { throw .failed(call: "pthread_key_create", status: status) }
     workerKey = key
     self.threads = threads
     self.spinNanoseconds = spinNanoseconds
+    self.cpus = cpus
+    self.isPinned = isPinned
     job = .allocate(capacity: 1)
     job.initialize(to: Job(tasks: 0, work: UnsafeRawPointer(job), type: NoWork.self))
     seats = .allocate(capacity: threads)
@@ -172,12 +182,46 @@ final class Crew: Sendable {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setstacksize(&attributes, 4 << 20)
+    let masks = masks()
     for worker in 1..<threads {
       seats[worker].crew = Unmanaged.passUnretained(self)
+      seats[worker].cpus = masks.isEmpty ? [] : masks[(worker - 1) % masks.count]
       seats[worker].running = startThread(&attributes, seats + worker)
+      if !seats[worker].running { missing.add(1, ordering: .relaxed) }
     }
     pthread_attr_destroy(&attributes)
     pthread_sigmask(SIG_SETMASK, &previous, nil)
+  }
+
+  /// CPUs for the workers in turn: one each where they are pinned; all of the pool's where the thread that starts them, whose mask they
+  /// inherit, has others; none to leave them as they are.
+  private func masks() -> [[Int]] {
+    if isPinned {
+      let own = CPUBinding.cpus(
+        for: threads - 1, of: cpus, bound: CPUBinding.boundThreads(), caller: CPUBinding.current(), siblings: CPUBinding.siblings)
+      if !own.isEmpty { return own.map { [$0] } }
+    }
+    return CPULimits.allowedCPUs() == cpus ? [] : [cpus]
+  }
+
+  /// Keeps the calling worker on the CPUs of its seat; without, where the system refuses.
+  func bind(to cpus: [Int]) {
+    guard !cpus.isEmpty else { return }
+    let status = CPUBinding.bind(to: cpus)
+    guard status != 0 else { return }
+    bindingStatus.store(status, ordering: .relaxed)
+    unbound.add(1, ordering: .relaxed)
+  }
+
+  /// What the system refused since the workers were started.
+  var notes: [String] {
+    var notes: [String] = []
+    let missing = missing.load(ordering: .relaxed), unbound = unbound.load(ordering: .relaxed)
+    if missing > 0 { notes.append("\(missing) of \(threads) threads could not be started: the others do their work") }
+    if unbound > 0 {
+      notes.append("\(unbound) of \(threads) threads are not bound to CPUs: sched_setaffinity failed, errno \(bindingStatus.load(ordering: .relaxed))")
+    }
+    return notes
   }
 
   /// Ends the threads; with `joining` false (a forked child) there are none to wait for.
@@ -198,6 +242,8 @@ final class Crew: Sendable {
     callerSleeps.store(false, ordering: .relaxed)
     for worker in 0..<threads { seats[worker].running = false }
     started.store(false, ordering: .relaxed)
+    missing.store(0, ordering: .relaxed)
+    unbound.store(0, ordering: .relaxed)
     signals.prepare()
   }
 }

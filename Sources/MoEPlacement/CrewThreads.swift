@@ -40,6 +40,8 @@ struct Signals: @unchecked Sendable {
 struct Seat {
   var worker: Int
   var crew: Unmanaged<Crew>?
+  /// What the thread is kept on; empty for whatever it inherits.
+  var cpus: [Int] = []
   var running = false
   #if canImport(Darwin)
   var thread: Thread
@@ -54,6 +56,7 @@ private func begin(_ seat: UnsafeMutableRawPointer) {
   let seat = seat.assumingMemoryBound(to: Seat.self)
   let worker = seat.pointee.worker
   guard let crew = seat.pointee.crew else { return }
+  crew.takeUnretainedValue().bind(to: seat.pointee.cpus)
   crew.takeUnretainedValue().work(worker: worker)
 }
 

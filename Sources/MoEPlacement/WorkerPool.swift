@@ -35,14 +35,24 @@ public final class WorkerPool: Sendable {
 
   /// A pool of `threads` workers, 1 through 1024. No thread starts yet.
   ///
+  /// - Parameter pinned: keeps each worker but the caller on one CPU of the affinity mask, where the pool has at most as many threads as
+  ///   there are CPUs: one to which no other thread of the process is bound while there are such. Off for engines that place threads themselves.
   /// - Throws: `PoolError`.
-  public init(threads: Int) throws(PoolError) {
+  public convenience init(threads: Int, pinned: Bool = false) throws(PoolError) {
+    try self.init(threads: threads, pinned: pinned, limits: .current())
+  }
+
+  /// A pool that takes these for its limits.
+  package init(threads: Int, pinned: Bool, limits: CPULimits) throws(PoolError) {
     guard 1...Self.maximumThreads ~= threads else { throw .threads(threads) }
     self.threads = threads
     // Waiting by spinning pays only while every worker has a CPU of its own.
-    crew = try Crew(threads: threads, spinNanoseconds: threads <= CPULimits.current().threads ? 30_000 : 0)
+    crew = try Crew(threads: threads, spinNanoseconds: threads <= limits.threads ? 30_000 : 0, cpus: limits.cpus, isPinned: pinned)
     process = Atomic(getpid())
   }
+
+  /// What the system refused when the workers were started, at the first call that needed them: threads, or their binding to CPUs.
+  public var notes: [String] { crew.notes }
 
   deinit { crew.dismiss(joining: process.load(ordering: .acquiring) == getpid()) }
 

@@ -1,4 +1,4 @@
-// Owned, aligned memory, and pages of files that can be read again.
+// Owned, aligned memory.
 
 #if canImport(Glibc)
   internal import Glibc
@@ -42,10 +42,4 @@ public final class AlignedBuffer: @unchecked Sendable {
   deinit {
     if isMapped { munmap(bytes.baseAddress, bytes.count) } else { bytes.deallocate() }
   }
-}
-
-/// Bytes of a mapped file.
-package protocol FilePages: AnyObject {
-  /// Lets the system take back the whole pages inside `bytes`; they are read from the file when they are touched again.
-  func giveBack(_ bytes: UnsafeRawBufferPointer)
 }

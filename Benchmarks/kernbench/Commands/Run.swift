@@ -12,9 +12,11 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "Layer of the checkpoint; its first MoE layer by default.") var index: Int?
   @Option(parsing: .unconditional, help: "Fewer experts than the presets have.") var experts: Int?
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
+  @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own.") var pinned = false
   @Option(help: "cpu, blas or auto.") var device = "cpu"
   @Option(help: "float or int8, or both separated by a comma.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
+  @OptionGroup var cache: PackedCacheChoice
   @Option(help: "Kernels of this instruction set instead of the best.") var isa: String?
   @Option(parsing: .unconditional, help: "Seconds of timing a row.") var seconds = 0.5
   @Option(help: "Seed of weights and hidden states.") var seed: UInt64 = 1
@@ -32,8 +34,8 @@ struct Run: ParsableCommand {
     }
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
     let device = try DeviceChoice(device), precisions = try activations.list.map(Self.precision)
-    let files = try ReportFiles(json: json, csv: csv, html: html)
-    let machine = try Self.machine(threads: threads, isa: isa)
+    let packedCache = try cache.cache(for: layers), files = try ReportFiles(json: json, csv: csv, html: html)
+    let machine = try Self.machine(threads: threads, pinned: pinned, isa: isa)
     if let obstacle = Self.obstacle(to: precisions, layers, machine, device.device) { throw Failure("\(obstacle); use --activations float") }
 
     let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: precisions.contains(.int8)), seed: seed)
@@ -42,7 +44,9 @@ struct Run: ParsableCommand {
     for note in results.notes { print("note: \(note)") }
     print(Row.header)
     for layer in layers {
-      try Self.measure(layer, tokens: tokens, precisions: precisions, device: device.device, layout: layout.layout, seconds: seconds, into: &results)
+      try Self.measure(
+        layer, tokens: tokens, precisions: precisions, device: device.device, layout: layout.layout, packedCache: packedCache, seconds: seconds,
+        into: &results)
     }
     if results.rows.isEmpty, let cell = results.skipped.first { throw Failure("nothing can run: \(cell.words)") }
     for cell in results.skipped { print("not run: \(cell.words)") }
@@ -54,15 +58,16 @@ struct Run: ParsableCommand {
   ///
   /// - Parameter reason: why a cell is left out, asked before each with the row before it; nil to measure it.
   static func measure(
-    _ layer: BenchmarkedLayer, tokens: [Int], precisions: [ActivationPrecision], device: MoELayer.Device, layout: WeightLayout? = nil, seconds: Double,
-    into results: inout Results, unless reason: (_ tokens: Int, _ last: Row?) -> String? = { _, _ in nil }
+    _ layer: BenchmarkedLayer, tokens: [Int], precisions: [ActivationPrecision], device: MoELayer.Device, layout: WeightLayout? = nil,
+    packedCache: PackedCache? = nil, seconds: Double, into results: inout Results, unless reason: (_ tokens: Int, _ last: Row?) -> String? = { _, _ in nil }
   ) throws {
     let machine = results.machine.machine, seed = results.machine.seed
     let (name, configuration, weights) = try layer.load(machine, seed: seed)
     for precision in precisions {
       let benchmark = try LayerBenchmark(
         name: name, configuration: configuration, weights: weights, machine: machine, device: device, activations: precision, layout: layout,
-        seed: seed)
+        packedCache: packedCache, seed: seed)
+      for line in benchmark.cacheLines { results.note(line) }
       if let obstacle = benchmark.obstacle {
         results.skip(SkippedCell(layer: name, format: benchmark.format, activations: precision, reason: obstacle))
         continue
@@ -82,11 +87,11 @@ struct Run: ParsableCommand {
     }
   }
 
-  static func machine(threads: Int?, isa: String?) throws -> Machine {
+  static func machine(threads: Int?, pinned: Bool = false, isa: String?) throws -> Machine {
     guard let kernels = isa.map(KernelTable.init(named:)) ?? .best else {
       throw Failure("no kernels for '\(isa ?? "")' on this machine; there are \(KernelTable.runnable.map(\.name).joined(separator: ", "))")
     }
-    return try Machine.current(threads: threads, kernels: kernels)
+    return try Machine.current(threads: threads, pinned: pinned, kernels: kernels)
   }
 
   private static func precision(_ name: String) throws -> ActivationPrecision {

@@ -16,17 +16,24 @@ final class LayerBenchmark {
 
   init(
     name: String, configuration: MoEConfiguration, weights: LayerWeights, machine: Machine, device: MoELayer.Device,
-    activations: ActivationPrecision, layout: WeightLayout?, seed: UInt64
+    activations: ActivationPrecision, layout: WeightLayout?, packedCache: PackedCache? = nil, seed: UInt64
   ) throws {
     self.name = name
     self.machine = machine
     self.device = device
     self.seed = seed
-    layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout)
+    layer = try Interrupts.held {
+      try MoELayer(
+        configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout,
+        packedCache: packedCache)
+    }
     self.activations = activations
     let first = weights.experts.experts[0]
     format = first.up.format == first.down.format ? first.up.format.name : "\(first.up.format)/\(first.down.format)"
   }
+
+  /// What the cache of packed weights did, a line each.
+  var cacheLines: [String] { layer.packedCache?.lines ?? [] }
 
   /// Why the precision asked for is not to be had; nil when it is.
   var obstacle: String? {

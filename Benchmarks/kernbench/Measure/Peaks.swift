@@ -46,7 +46,7 @@ struct Peaks {
   }
 
   /// A CPU for every thread, a core's second hardware thread only after every core's first.
-  private static func cpus(_ machine: Machine) -> [Int] {
+  static func cpus(_ machine: Machine) -> [Int] {
     let allowed = Set(machine.topology.limits.cpus), cores = machine.topology.cores.map { $0.processingUnits.filter(allowed.contains) }
     let most = cores.map(\.count).max() ?? 0
     let ordered = (0..<most).flatMap { turn in cores.compactMap { $0.count > turn ? $0[turn] : nil } }

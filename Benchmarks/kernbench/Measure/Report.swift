@@ -19,7 +19,10 @@ struct MachineReport {
   }
 
   var notes: [String] {
-    var notes: [String] = []
+    var notes = machine.notes
+    let limits = machine.topology.limits, units = machine.topology.processingUnits.count
+    if limits.cpus.count < units { notes.append("the affinity mask allows \(limits.cpus.count) of \(units) CPUs") }
+    if let quota = limits.quota, quota < Double(limits.cpus.count) { notes.append("a cgroup quota allows the time of \(fixed(quota, 2)) CPUs") }
     if machine.isOversubscribed {
       notes.append("\(machine.pool.threads) threads take turns on \(machine.topology.usableThreads) usable CPUs; peaks are those of the CPUs")
     }

@@ -28,7 +28,7 @@ struct SkippedCell {
 struct Results {
   let machine: MachineReport
   /// Lines about the machine and its use.
-  let notes: [String]
+  private(set) var notes: [String]
   private(set) var rows: [Row] = []
   private(set) var skipped: [SkippedCell] = []
 
@@ -41,6 +41,12 @@ struct Results {
   mutating func append(_ row: Row) {
     Output.line(row.line)
     rows.append(row)
+  }
+
+  /// Shows the line at once.
+  mutating func note(_ line: String) {
+    Output.line("note: \(line)")
+    notes.append(line)
   }
 
   mutating func skip(_ cell: SkippedCell) { skipped.append(cell) }
