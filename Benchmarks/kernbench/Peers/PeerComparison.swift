@@ -1,0 +1,175 @@
+// One number of tokens of a layer: our calls and those of a driver's systems, by turns.
+
+import MoE
+
+/// Where batches lie in the memory that drivers map.
+struct ExchangePlaces {
+  let tokens: Int, batches: Int
+  /// Bytes of one batch of hidden states, and of expert ids or weights.
+  let stateBytes: Int, routingBytes: Int
+
+  init(_ layer: PeerLayer, tokens: Int) {
+    (self.tokens, batches) = (tokens, layer.benchmark.batchCount(of: tokens))
+    (stateBytes, routingBytes) = (4 * tokens * layer.preset.hidden, 4 * tokens * layer.preset.topK)
+  }
+
+  var states: Int { 0 }
+  var ids: Int { batches * stateBytes }
+  var weights: Int { ids + batches * routingBytes }
+  var output: Int { weights + batches * routingBytes }
+  var byteCount: Int { output + stateBytes }
+
+  var fields: [String: JSON] {
+    [
+      "tokens": .integer(tokens), "batches": .integer(batches), "states": .integer(states), "ids": .integer(ids), "weights": .integer(weights),
+      "output": .integer(output),
+    ]
+  }
+}
+
+/// Batches of tokens with the experts and weights that all systems are given.
+final class PeerComparison {
+  let tokens: Int
+  /// Of our output.
+  let error: Double
+  private let layer: PeerLayer
+  private let states: TokenBatches
+  private let routings: [RouterOutput]
+  /// Seconds of our calls, in all comparisons, and what they did.
+  private var seconds: [Double] = []
+  private var calls: [CallWork] = []
+
+  /// Calls that are shorter come after one that is not timed, so that no system's time is that of waking its threads.
+  static let shortCall = 0.02
+  /// What the sum of squared errors of a peer may be at most over the sum of squares: twice ours, since peers round activations to blocks of
+  /// their own.
+  static let bound = 2 * OutputCheck.int8Bound
+
+  init(_ layer: PeerLayer, tokens: Int) throws {
+    (self.layer, self.tokens) = (layer, tokens)
+    let benchmark = layer.benchmark, states = try benchmark.batches(of: tokens)
+    self.states = states
+    routings = try (0..<states.count).map { batch in
+      let values = UnsafeBufferPointer(start: states.input(batch), count: tokens * benchmark.layer.hidden)
+      let routing = try benchmark.layer.route(HiddenStates(Array(values), tokens: tokens, hidden: benchmark.layer.hidden))
+      guard routing.count == tokens * layer.preset.topK else { throw Failure("\(benchmark.name): a token has not \(layer.preset.topK) experts") }
+      return routing
+    }
+    error = try benchmark.error(states, int8: benchmark.activations == .int8) { [routings] batch in
+      try benchmark.forward(states, batch: batch, routing: routings[batch])
+    }
+  }
+
+  deinit { states.free() }
+
+  /// Our row over all comparisons so far; no times where the output was out of bound, nil before the first comparison.
+  func row(peaks: Peaks) -> Row? {
+    guard !seconds.isEmpty || error > layer.benchmark.bound else { return nil }
+    let times = error <= layer.benchmark.bound ? layer.benchmark.times(seconds, calls, peaks: peaks) : nil
+    return layer.benchmark.row(tokens: tokens, times: times, error: error)
+  }
+
+  /// The row of a system that took these seconds, without times where its output is something else.
+  func row(of seconds: [Double]?, error: Double, peaks: Peaks) -> Row {
+    let work = routings.map { CallWork($0, experts: layer.preset.experts) }
+    let times = seconds.map { layer.benchmark.times($0, work, peaks: peaks) }
+    return layer.benchmark.row(tokens: tokens, times: times, error: error, bound: Self.bound)
+  }
+
+  /// What a system did.
+  enum Outcome {
+    /// Its seconds and ours of the same rounds, its error, and whether its threads went on running between timings.
+    case measured(seconds: [Double], ours: [Double], error: Double, spins: Bool)
+    /// The output is something else.
+    case outOfBound(error: Double)
+    case failed(reason: String)
+  }
+
+  /// Rounds of one call of ours and one of each system, each on the same batches, for about `budget` seconds of each.
+  ///
+  /// - Throws: `Failure` when the driver does not take the batches, or our own call fails.
+  func measure(_ driver: PeerDriver, _ systems: [PeerSystem], exchange: SharedMemory, budget: Double) throws -> [Outcome] {
+    let places = ExchangePlaces(layer, tokens: tokens)
+    hand(over: exchange, places)
+    try driver.prepare(places)
+    var contenders = systems.map { Contender(name: $0.name) }
+    for index in contenders.indices {
+      contenders[index].check { name, last in
+        try layer.benchmark.error(states, int8: true) { batch in
+          last = try driver.run(name, batch: batch, warm: nil)
+          states.output.update(from: exchange.floats(at: places.output), count: tokens * layer.preset.hidden)
+          return routings[batch]
+        }
+      }
+    }
+    var own: [Double] = [], last = try elapsed { try forward(0) }, total = 0.0
+    let most = budget * Double(systems.count + 1)
+    for round in 0..<2000 where contenders.contains(where: \.isIn) {
+      let (warm, batch) = turn(round, last: last)
+      if let warm { try forward(warm) }
+      last = try elapsed { try forward(batch) }
+      own.append(last)
+      calls.append(CallWork(routings[batch], experts: layer.preset.experts))
+      total += last
+      for index in contenders.indices where contenders[index].isIn {
+        contenders[index].take { name, last in
+          let (warm, batch) = turn(round, last: last)
+          let duration = try driver.run(name, batch: batch, warm: warm)
+          total += duration
+          return (duration, driver.sleeps())
+        }
+      }
+      if total >= most && round >= 4 || total >= 4 * most && round >= 2 { break }
+    }
+    seconds += own
+    return contenders.map { $0.outcome(ours: own) }
+  }
+
+  private func forward(_ batch: Int) throws { try layer.benchmark.forward(states, batch: batch, routing: routings[batch]) }
+
+  /// The batches of a round for who took `last` seconds: one before the timing where calls are short, and the timed one.
+  private func turn(_ round: Int, last: Double) -> (warm: Int?, batch: Int) {
+    last < Self.shortCall ? (2 * round % states.count, (2 * round + 1) % states.count) : (nil, round % states.count)
+  }
+
+  private func hand(over memory: SharedMemory, _ places: ExchangePlaces) {
+    for (batch, routing) in routings.enumerated() {
+      memory.floats(at: places.states + batch * places.stateBytes).update(from: states.input(batch), count: tokens * layer.preset.hidden)
+      memory.ids(at: places.ids + batch * places.routingBytes).update(from: routing.expertIDs, count: routing.count)
+      memory.floats(at: places.weights + batch * places.routingBytes).update(from: routing.weights, count: routing.count)
+    }
+  }
+}
+
+/// A system as the rounds go on.
+private struct Contender {
+  let name: String
+  private var error = Double.nan
+  private var last = Double.infinity
+  private var seconds: [Double] = []
+  private var spins = false
+  private var failure: String?
+
+  init(name: String) { self.name = name }
+
+  var isIn: Bool { failure == nil && error <= PeerComparison.bound }
+
+  mutating func check(_ body: (_ name: String, _ last: inout Double) throws -> Double) {
+    do { error = try body(name, &last) } catch { failure = "\(error)" }
+  }
+
+  mutating func take(_ body: (_ name: String, _ last: Double) throws -> (seconds: Double, sleeps: Bool)) {
+    do {
+      let (duration, sleeps) = try body(name, last)
+      last = duration
+      seconds.append(duration)
+      if !sleeps { spins = true }
+    } catch { failure = "\(error)" }
+  }
+
+  func outcome(ours: [Double]) -> PeerComparison.Outcome {
+    if let failure { return .failed(reason: failure) }
+    guard error <= PeerComparison.bound else { return .outOfBound(error: error) }
+    return .measured(seconds: seconds, ours: Array(ours.prefix(seconds.count)), error: error, spins: spins)
+  }
+}
