@@ -147,7 +147,18 @@ class LlamaCpp(Driver):
         is_repacked = name.endswith("-repack")
         system = self.systems[name] = System(self, layer, self.repack_type() if is_repacked else None)
         words = f"CPU_REPACK: {' '.join(system.repacked)}" if is_repacked else "file layout"
-        return f"{words}; {layer.threads} threads of its own pool, polling as by default, paused between timings"
+        return f"{words}; {layer.threads} threads of {self.threads_of()}"
+
+    @staticmethod
+    def threads_of():
+        """OpenMP's where the compiler had it, which ignore the pool's pauses and sleep once they have spun for a while."""
+        try:
+            with open("/proc/self/maps") as file:
+                if any("libgomp" in line or "libomp" in line for line in file):
+                    return "OpenMP, spinning and sleeping as by default"
+        except OSError:
+            pass
+        return "ggml's own pool, polling as by default, paused between timings"
 
     def prepare(self, batches):
         for system in self.systems.values():
