@@ -1,5 +1,6 @@
 // One number of tokens of a layer: our calls and those of a driver's systems, by turns.
 
+import Foundation
 import MoE
 
 /// Where batches lie in the memory that drivers map.
@@ -78,8 +79,8 @@ final class PeerComparison {
 
   /// What a system did.
   enum Outcome {
-    /// Its seconds and ours of the same rounds, its error, and whether its threads went on running between timings.
-    case measured(seconds: [Double], ours: [Double], error: Double, spins: Bool)
+    /// Its seconds and ours of the same rounds, and its error.
+    case measured(seconds: [Double], ours: [Double], error: Double, disturbance: Disturbance)
     /// The output is something else.
     case outOfBound(error: Double)
     case failed(reason: String)
@@ -102,27 +103,27 @@ final class PeerComparison {
         }
       }
     }
-    var own: [Double] = [], last = try elapsed { try forward(0) }, total = 0.0
+    var own: [Double] = [], waits = 0.0, last = try elapsed { try forward(0) }, total = 0.0
     let most = budget * Double(systems.count + 1)
     for round in 0..<2000 where contenders.contains(where: \.isIn) {
-      let (warm, batch) = turn(round, last: last)
+      let (warm, batch) = turn(round, last: last), waited = ThreadStates.waited(getpid())
       if let warm { try forward(warm) }
       last = try elapsed { try forward(batch) }
+      waits += ThreadStates.waited(getpid()) - waited
       own.append(last)
       calls.append(CallWork(routings[batch], experts: layer.preset.experts))
       total += last
       for index in contenders.indices where contenders[index].isIn {
-        contenders[index].take { name, last in
-          let (warm, batch) = turn(round, last: last)
-          let duration = try driver.run(name, batch: batch, warm: warm)
+        contenders[index].take(driver.id) { name, last in
+          let (warm, batch) = turn(round, last: last), duration = try driver.run(name, batch: batch, warm: warm)
           total += duration
-          return (duration, driver.sleeps())
+          return duration
         }
       }
       if total >= most && round >= 4 || total >= 4 * most && round >= 2 { break }
     }
     seconds += own
-    return contenders.map { $0.outcome(ours: own) }
+    return contenders.map { $0.outcome(ours: own, waits: waits) }
   }
 
   private func forward(_ batch: Int) throws { try layer.benchmark.forward(states, batch: batch, routing: routings[batch]) }
@@ -141,13 +142,23 @@ final class PeerComparison {
   }
 }
 
+/// What makes a comparison unsure.
+struct Disturbance {
+  /// The system's threads went on running after its answers, beside our calls.
+  let spins: Bool
+  /// Our threads or the system's waited for a CPU a tenth of the time: other programs ran.
+  let isContended: Bool
+
+  static let none = Disturbance(spins: false, isContended: false)
+}
+
 /// A system as the rounds go on.
 private struct Contender {
   let name: String
   private var error = Double.nan
   private var last = Double.infinity
   private var seconds: [Double] = []
-  private var spins = false
+  private var spins = false, waits = 0.0
   private var failure: String?
 
   init(name: String) { self.name = name }
@@ -158,18 +169,23 @@ private struct Contender {
     do { error = try body(name, &last) } catch { failure = "\(error)" }
   }
 
-  mutating func take(_ body: (_ name: String, _ last: Double) throws -> (seconds: Double, sleeps: Bool)) {
+  /// One timing. Who was seen spinning is not waited for again.
+  mutating func take(_ process: pid_t, _ body: (_ name: String, _ last: Double) throws -> Double) {
     do {
-      let (duration, sleeps) = try body(name, last)
-      last = duration
-      seconds.append(duration)
-      if !sleeps { spins = true }
+      let waited = ThreadStates.waited(process)
+      last = try body(name, last)
+      seconds.append(last)
+      waits += ThreadStates.waited(process) - waited
+      if !spins { spins = !ThreadStates.sleep(process) }
     } catch { failure = "\(error)" }
   }
 
-  func outcome(ours: [Double]) -> PeerComparison.Outcome {
+  func outcome(ours: [Double], waits ourWaits: Double) -> PeerComparison.Outcome {
     if let failure { return .failed(reason: failure) }
     guard error <= PeerComparison.bound else { return .outOfBound(error: error) }
-    return .measured(seconds: seconds, ours: Array(ours.prefix(seconds.count)), error: error, spins: spins)
+    // A thread that is woken waits some microseconds on a quiet machine too.
+    let isContended = [(waits, seconds), (ourWaits, ours)].contains { waits, calls in waits > 0.1 * calls.reduce(0, +) + 50e-6 * Double(calls.count) }
+    return .measured(
+      seconds: seconds, ours: Array(ours.prefix(seconds.count)), error: error, disturbance: Disturbance(spins: spins, isContended: isContended))
   }
 }

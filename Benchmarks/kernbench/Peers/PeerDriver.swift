@@ -36,7 +36,6 @@ final class PeerDriver {
   /// - Returns: the systems that are ready, and the others with their reasons.
   func load(_ layer: JSON, systems: [String]) throws -> (ready: [PeerSystem], refused: [(name: String, reason: String)]) {
     var request = layer.object ?? [:]
-    request["do"] = .string("load")
     request["systems"] = .array(systems.map(JSON.string))
     let answer = try ask(.object(request)), answers = answer["systems"]?.array ?? []
     var ready: [PeerSystem] = [], refused: [(name: String, reason: String)] = []
@@ -67,8 +66,8 @@ final class PeerDriver {
     return seconds
   }
 
-  /// Waits until the driver's threads sleep: false when they go on spinning.
-  func sleeps() -> Bool { child.sleeps() ?? true }
+  /// The driver's process.
+  var id: pid_t { child.id }
 
   private func ask(_ request: JSON) throws -> JSON {
     try child.send(request.serialized())
