@@ -57,13 +57,13 @@ final class PeerDriver {
     guard answer["ready"]?.bool == true else { throw Failure("answered \(answer.serialized().prefix(200))") }
   }
 
-  /// Seconds of one call on a batch, after one on the batch `warm` that is not timed; the output is then in the shared memory.
-  func run(_ system: String, batch: Int, warm: Int?) throws -> Double {
+  /// One call on a batch, after calls on the batches `warm` that are not timed; the output is then in the shared memory.
+  func run(_ system: String, batch: Int, warm: [Int] = []) throws -> TimedCall {
     let answer = try ask(.object([
-      "do": .string("run"), "system": .string(system), "batch": .integer(batch), "warm": warm.map(JSON.integer) ?? .null,
+      "do": .string("run"), "system": .string(system), "batch": .integer(batch), "warm": .array(warm.map(JSON.integer)),
     ]))
     guard let seconds = answer["seconds"]?.double, seconds > 0, seconds.isFinite else { throw Failure("answered \(answer.serialized().prefix(200))") }
-    return seconds
+    return TimedCall(seconds: seconds, waited: answer["waited"]?.double ?? 0)
   }
 
   /// The driver's process.
