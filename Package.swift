@@ -74,7 +74,7 @@ let package = Package(
     .executableTarget(
       name: "kernbench",
       dependencies: ["MoE", "MoEReference", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      path: "Benchmarks/kernbench", swiftSettings: rules),
+      path: "Benchmarks/kernbench", resources: [.copy("Peers/drivers")], swiftSettings: rules),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels", "MoETensors", "MoECheckpoint", "MoEReference"]),
     .testTarget(name: "CheckpointTests", dependencies: ["MoECheckpoint", "MoETensors", "MoEReference"]),
     .testTarget(name: "PlacementTests", dependencies: ["MoEPlacement", "MoEOpenCL"]),

@@ -9,7 +9,10 @@ struct Kernbench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernbench",
     abstract: "Measures and verifies Mixture-of-Experts kernels.",
-    subcommands: [Suite.self, Run.self, Verify.self, Inspect.self, Load.self, Synth.self, Devices.self, Compare.self], defaultSubcommand: Suite.self)
+    subcommands: [
+      Suite.self, Run.self, Verify.self, Inspect.self, Load.self, Synth.self, Devices.self, Compare.self, Peers.self,
+    ],
+    defaultSubcommand: Suite.self)
 
   static func main() {
     Interrupts.watch()

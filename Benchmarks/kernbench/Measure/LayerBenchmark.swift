@@ -7,10 +7,10 @@ import MoE
 final class LayerBenchmark {
   let name: String
   let format: String
-  private let layer: MoELayer
+  let layer: MoELayer
+  let activations: ActivationPrecision
   private let machine: Machine
   private let device: MoELayer.Device
-  private let activations: ActivationPrecision
   private let seed: UInt64
   private var check: OutputCheck?
 
@@ -45,17 +45,23 @@ final class LayerBenchmark {
   func row(tokens: Int, peaks: Peaks, seconds: Double) throws -> Row {
     let states = try batches(of: tokens)
     defer { states.free() }
-    let int8 = activations == .int8
-    let bound = int8 ? OutputCheck.int8Bound : OutputCheck.floatBound
     var longest = 0.0
-    let error = try checkOutputs(states, int8: int8, longest: &longest)
+    let error = try checkOutputs(states, longest: &longest)
     // The check was calls of the same shape: where one takes so long, no more warming up, and stages from the timed calls.
     let times = error <= bound ? try time(states, peaks: peaks, seconds: seconds, isSlow: longest > seconds) : nil
-    return Row(
+    return row(tokens: tokens, times: times, error: error)
+  }
+
+  /// The row of these times; none where the error is out of bound.
+  func row(tokens: Int, times: Row.Times?, error: Double, bound: Double? = nil) -> Row {
+    Row(
       layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: device.rawValue,
-      layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound,
+      layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound ?? self.bound,
       residentBytes: layer.weights.residentBytes, isCached: isCached, isOversubscribed: machine.isOversubscribed)
   }
+
+  /// What `error` may be at most.
+  var bound: Double { activations == .int8 ? OutputCheck.int8Bound : OutputCheck.floatBound }
 
   private var kernel: String {
     if device == .blas { return "cblas_sgemm" }
@@ -79,11 +85,16 @@ final class LayerBenchmark {
     Double(layer.weights.experts.experts[0].publishedBytes)
   }
 
-  /// Enough batches that the experts of one have left the caches when its turn comes again.
-  private func batches(of tokens: Int) throws -> TokenBatches {
+  /// How many batches of so many tokens take turns.
+  func batchCount(of tokens: Int) -> Int {
     let experts = min(layer.weights.experts.count, tokens.multipliedReportingOverflow(by: layer.configuration.topK).partialValue)
     let touched = Double(max(1, experts)) * expertBytes
-    let count = min(64, max(OutputCheck.tokens, Int((4 * Double(cacheBytes) / touched).rounded(.up)) + 1))
+    return min(64, max(OutputCheck.tokens, Int((4 * Double(cacheBytes) / touched).rounded(.up)) + 1))
+  }
+
+  /// Enough batches that the experts of one have left the caches when its turn comes again.
+  func batches(of tokens: Int) throws -> TokenBatches {
+    let count = batchCount(of: tokens)
     let bytes = count * tokens * layer.hidden * MemoryLayout<Float>.size
     try AvailableMemory.demand(bytes + tokens * layer.configuration.topK * (layer.hidden + layer.configuration.intermediate) * 4, for: "\(tokens) tokens")
     var random = SeededRandom(seed: seed ^ 0x7468_6973)
@@ -92,10 +103,12 @@ final class LayerBenchmark {
     return TokenBatches(count: count, tokens: tokens, hidden: layer.hidden, checked: checked, &random)
   }
 
-  private func forward(_ states: TokenBatches, batch: Int) throws -> RouterOutput {
+  /// One call on a batch, with the router's experts and weights or those given.
+  @discardableResult
+  func forward(_ states: TokenBatches, batch: Int, routing: RouterOutput? = nil) throws -> RouterOutput {
     try layer.forward(
       RowView(states.input(batch), count: states.tokens, columns: layer.hidden),
-      into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden))
+      into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden), routing: routing)
   }
 
   private func forward(_ states: TokenBatches, batch: Int, finished: (LayerStage) -> Void) throws -> RouterOutput {
@@ -104,22 +117,30 @@ final class LayerBenchmark {
       into: MutableRowView(states.output, count: states.tokens, columns: layer.hidden), finished: finished)
   }
 
-  private func checkOutputs(_ states: TokenBatches, int8: Bool, longest: inout Double) throws -> Double {
+  private func checkOutputs(_ states: TokenBatches, longest: inout Double) throws -> Double {
+    try error(states, int8: activations == .int8) { batch in
+      var routing: RouterOutput?
+      longest = max(longest, try elapsed { routing = try forward(states, batch: batch) })
+      return routing!
+    }
+  }
+
+  /// The error against the oracle of outputs that `compute` writes for batches with checked tokens; it returns their experts and weights.
+  func error(_ states: TokenBatches, int8: Bool, compute: (_ batch: Int) throws -> RouterOutput) throws -> Double {
     var outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])] = []
     for (batch, places) in states.checkedPlaces {
       states.output.update(repeating: .nan, count: states.tokens * layer.hidden)
-      var routing: RouterOutput?
-      longest = max(longest, try elapsed { routing = try forward(states, batch: batch) })
+      let routing = try compute(batch)
       for (token, row) in places {
         let values = UnsafeBufferPointer(start: states.output + row * layer.hidden, count: layer.hidden)
-        outputs.append((token, Array(values), routing!.assignments(of: row)))
+        outputs.append((token, Array(values), routing.assignments(of: row)))
       }
     }
     return check!.error(outputs, int8: int8)
   }
 
   private func time(_ states: TokenBatches, peaks: Peaks, seconds: Double, isSlow: Bool) throws -> Row.Times {
-    var samples: [Double] = [], rows: [Double] = [], distinct: [Double] = [], total = 0.0
+    var samples: [Double] = [], calls: [CallWork] = [], total = 0.0
     var stages = StageTimes()
     let warmUp = isSlow ? 0 : min(states.count, 4)
     for call in 0... {
@@ -129,17 +150,20 @@ final class LayerBenchmark {
         routing = try isSlow ? stages.watch { try forward(states, batch: batch, finished: $0) } : forward(states, batch: batch)
       }
       guard call >= warmUp || call > 0 && duration > seconds else { continue }
-      let real = routing!.expertIDs.filter { $0 < layer.weights.experts.count }
-      rows.append(Double(real.count))
-      distinct.append(Double(Set(real).count))
+      calls.append(CallWork(routing!, experts: layer.weights.experts.count))
       samples.append(duration)
       total += duration
       if samples.count >= 2000 || total >= seconds && samples.count >= 5 || total >= 4 * seconds && samples.count >= 3 { break }
     }
     if !isSlow { try watch(&stages, states, seconds: seconds / 4) }
-    let median = samples.median, mean = { (values: [Double]) in values.reduce(0, +) / Double(values.count) }
-    let products = self.products(rows: mean(rows), tokens: Double(states.tokens))
-    let bytes = mean(distinct) * expertBytes + Double(layer.weights.publishedBytesBesideRouted)
+    return times(samples, calls, peaks: peaks, stages: stages)
+  }
+
+  /// What a row tells of calls that took these seconds and did this work.
+  func times(_ samples: [Double], _ calls: [CallWork], peaks: Peaks, stages: StageTimes = StageTimes()) -> Row.Times {
+    let median = samples.median, mean = { (values: [Int]) in Double(values.reduce(0, +)) / Double(values.count) }
+    let products = self.products(rows: mean(calls.map(\.rows)), tokens: mean(calls.map(\.tokens)))
+    let bytes = mean(calls.map(\.distinct)) * expertBytes + Double(layer.weights.publishedBytesBesideRouted)
     let operations = products.reduce(0) { $0 + $1.operations }
     let arithmetic = products.reduce(0 as Double?) { sum, product in
       guard let sum, let peak = peaks.operations(product.arithmetic) else { return nil }
@@ -173,5 +197,18 @@ final class LayerBenchmark {
     let weights = layer.weights
     return products(weights.experts.experts[0], rows) + (weights.shared.map { products($0.experts[0], tokens) } ?? [])
       + [weights.latentIn, weights.latentOut].compactMap { $0 }.map { product($0, tokens) }
+  }
+}
+
+/// What one call had to do.
+struct CallWork {
+  let tokens: Int
+  /// Rows that experts computed, and how many experts that were.
+  let rows: Int, distinct: Int
+
+  /// - Parameter experts: those that compute; ids beyond them do not.
+  init(_ routing: RouterOutput, experts: Int) {
+    let real = routing.expertIDs.filter { $0 < experts }
+    (tokens, rows, distinct) = (routing.tokens, real.count, Set(real).count)
   }
 }

@@ -103,9 +103,15 @@ struct ReportFiles {
   ///
   /// - Throws: `Failure` naming each path that could not be written.
   func write(_ results: Results) throws {
-    let texts = [
-      (json, { results.json }), (csv, { Row.csv(results.rows) }), (html, { HTMLReport(results).text }),
-    ]
+    try write(json: results.json, csv: Row.csv(results.rows), html: HTMLReport(results).text)
+  }
+
+  /// As above, of these texts.
+  func write(
+    json jsonText: @autoclosure @escaping () -> String, csv csvText: @autoclosure @escaping () -> String,
+    html htmlText: @autoclosure @escaping () -> String
+  ) throws {
+    let texts = [(json, jsonText), (csv, csvText), (html, htmlText)]
     let failures = Interrupts.held {
       texts.compactMap { file, text -> String? in
         do { try file?.write(text()) } catch { return "\(error)" }

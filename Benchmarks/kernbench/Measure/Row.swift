@@ -64,7 +64,8 @@ struct Row {
 
   var shortLayer: String { shortLayerName(layer) }
 
-  private var fields: [(name: String, value: JSON)] {
+  /// What JSON and CSV tell alike.
+  var fields: [(name: String, value: JSON)] {
     func number(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
     return [
       ("layer", .string(layer)), ("format", .string(format)), ("activations", .string(activations.rawValue)), ("tokens", .integer(tokens)),
@@ -84,21 +85,22 @@ struct Row {
     return .object(members)
   }
 
-  /// Rows as RFC 4180 text with a header.
-  static func csv(_ rows: [Row]) -> String {
-    guard let first = rows.first else { return "" }
-    var text = first.fields.map(\.name).joined(separator: ",") + "\r\n"
-    for row in rows {
-      text += row.fields.map { field in
-        switch field.value {
-        case .string(let value): value.contains { ",\"\n".contains($0) } ? "\"\(value.replacingOccurrences(of: "\"", with: "\"\""))\"" : value
-        case .null: ""
-        default: field.value.serialized()
-        }
-      }.joined(separator: ",") + "\r\n"
-    }
-    return text
+  static func csv(_ rows: [Row]) -> String { csvText(rows.map(\.fields)) }
+}
+
+/// Rows of the same fields as RFC 4180 text with a header.
+func csvText(_ rows: [[(name: String, value: JSON)]]) -> String {
+  guard let first = rows.first else { return "" }
+  let lines = rows.map { fields in
+    fields.map { field in
+      switch field.value {
+      case .string(let value): value.contains { ",\"\n".contains($0) } ? "\"\(value.replacingOccurrences(of: "\"", with: "\"\""))\"" : value
+      case .null: ""
+      default: field.value.serialized()
+      }
+    }.joined(separator: ",")
   }
+  return ([first.map(\.name).joined(separator: ",")] + lines).map { $0 + "\r\n" }.joined()
 }
 
 /// "2048x768 e128 k8" for a shape given in words, "olmoe e16" for a shrunken preset.
