@@ -1,14 +1,28 @@
-// Grouped GEMM on f32 activations: 16 weight rows side by side, lane = row, meet every token.
+// Grouped GEMM on f32 activations: weight rows side by side, lane = row, meet every token.
 //
-// y[m, n] = x[m, k] w[n, k]^T; x rows may be gathered. Weights are widened once for all tokens, a run of 256 columns at a time, into a
-// panel that stays in the first cache; panels of plain elements are read as they lie where few tokens come.
+// y[m, n] = x[m, k] w[n, k]^T; x rows may be gathered. Panels of plain elements are read as they lie, or widened once for all tokens, a run of
+// 256 columns at a time, where that pays; everything else is always widened. A block of rows is FLOAT_VECS vectors.
 #pragma once
 
 #ifndef FLOAT_TOKENS
 #define FLOAT_TOKENS 6
 #endif
-enum { PANEL = PLAIN_ROWS, RUN = 256, FLOAT_AHEAD = 2048, FLOAT_VECS = PANEL / VEC_ROWS };
-_Static_assert(2 * PANEL * RUN + 2 * PANEL * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, a panel, sums and totals");
+#ifndef FLOAT_VECS
+#define FLOAT_VECS (PLAIN_ROWS / VEC_ROWS)
+#endif
+/// The most tokens for which a block is one panel, so that memory is read as one stream.
+#ifndef FLOAT_FEW
+#define FLOAT_FEW 4
+#endif
+/// The most tokens for which plain elements narrower than f32 are not widened first.
+#ifndef FLOAT_NARROW
+#define FLOAT_NARROW (2 * FLOAT_TOKENS)
+#endif
+enum {
+  PANEL = PLAIN_ROWS, RUN = 256, FLOAT_AHEAD = 3072, FLOAT_STEP = 16,
+  PANEL_VECS = PANEL / VEC_ROWS, FLOAT_PANELS = FLOAT_VECS / PANEL_VECS, FLOAT_ROWS = FLOAT_PANELS * PANEL
+};
+_Static_assert((PANEL + FLOAT_ROWS) * RUN + 2 * FLOAT_ROWS * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, panels, sums and totals");
 
 typedef void (*decoder)(const void *, int64_t, float, float, float *);
 
@@ -97,71 +111,103 @@ BODY void widen_elements(int format, const uint8_t *elements, int64_t count, flo
   for (int64_t j = 0; j < count * PANEL; j += VEC_ROWS) store_vec(panel + j, load_elements(format, elements + j * width));
 }
 
-/// One run of columns for `tokens` tokens: sums[t * 16 + r] += panel[c * 16 + r] * x[t][c], the panel's elements as in `format`.
-BODY void multiply_run(int format, const uint8_t *panel, int64_t count, const float *const *x, int tokens, float *sums, bool first) {
+/// Bytes to ask for while a run is multiplied: `lines` cache lines for every FLOAT_STEP columns, from `at` on and `panel` bytes behind it.
+typedef struct float_ahead {
+  const uint8_t *at;
+  int64_t lines, panel;
+} float_ahead;
+
+/// One run of columns for `tokens` tokens: sums[(t * panels + p) * 16 + r] += panel[p][c * 16 + r] * x[t][c], the panels' elements as in `format`.
+BODY void multiply_run(int format, const uint8_t *panel, int64_t second, int panels, int64_t count, const float *const *x, int tokens, float *sums,
+                       bool first, float_ahead ahead) {
   int64_t width = element_bytes(format);
+  int vecs = panels * PANEL_VECS;
   vec sum[FLOAT_TOKENS][FLOAT_VECS];
-  for (int t = 0; t < tokens; t++)
-    for (int i = 0; i < FLOAT_VECS; i++) sum[t][i] = splat(0);
-  for (int64_t c = 0; c < count; c++, panel += PANEL * width) {
-    vec weights[FLOAT_VECS];
-    __builtin_prefetch(panel + FLOAT_AHEAD);
-    for (int i = 0; i < FLOAT_VECS; i++) weights[i] = load_elements(format, panel + i * VEC_ROWS * width);
-    for (int t = 0; t < tokens; t++) {
-      vec v = splat(x[t][c]);
-      for (int i = 0; i < FLOAT_VECS; i++) sum[t][i] = multiply_add(weights[i], v, sum[t][i]);
+  UNROLLED for (int t = 0; t < tokens; t++)
+    UNROLLED for (int i = 0; i < vecs; i++) sum[t][i] = splat(0);
+  for (int64_t begin = 0; begin < count; begin += FLOAT_STEP) {
+    int64_t end = count - begin < FLOAT_STEP ? count : begin + FLOAT_STEP;
+    for (int64_t i = 0; i < ahead.lines; i++, ahead.at += 64) {
+      __builtin_prefetch(ahead.at);
+      if (panels > 1) __builtin_prefetch(ahead.at + ahead.panel);
+    }
+    for (int64_t c = begin; c < end; c++, panel += PANEL * width) {
+      vec weights[FLOAT_VECS];
+      UNROLLED for (int i = 0; i < vecs; i++) weights[i] = load_elements(format, panel + (i / PANEL_VECS) * second + (i % PANEL_VECS) * VEC_ROWS * width);
+      UNROLLED for (int t = 0; t < tokens; t++) {
+        vec v = splat(x[t][c]);
+        UNROLLED for (int i = 0; i < vecs; i++) sum[t][i] = multiply_add(weights[i], v, sum[t][i]);
+      }
     }
   }
   for (int t = 0; t < tokens; t++)
-    for (int i = 0; i < FLOAT_VECS; i++) {
-      float *out = sums + t * PANEL + i * VEC_ROWS;
+    for (int i = 0; i < vecs; i++) {
+      float *out = sums + (t * vecs + i) * VEC_ROWS;
       store_vec(out, first ? sum[t][i] : add_vec(load_vec(out), sum[t][i]));
     }
 }
 
-/// `multiply_run` with the number of tokens known at compile time.
-BODY void multiply_tokens(int format, const uint8_t *panel, int64_t count, const float *const *x, int64_t tokens, float *sums, bool first) {
-#define CASE(n) \
-  case n: if (n <= FLOAT_TOKENS) multiply_run(format, panel, count, x, n, sums, first); break;
-  switch (tokens) { FOR_TOKENS(CASE) }
-#undef CASE
+/// `multiply_run` with the numbers of tokens and panels known to each of its cases: a function for each kind of plain elements.
+#define FLOAT_CASE(n) \
+  case n: \
+    if (n <= FLOAT_TOKENS && panels == 1) multiply_run(format, panel, second, 1, count, x, n, sums, first, ahead); \
+    if (n <= FLOAT_TOKENS && panels == FLOAT_PANELS && FLOAT_PANELS > 1) multiply_run(format, panel, second, FLOAT_PANELS, count, x, n, sums, first, ahead); \
+    break;
+#define MULTIPLY_PLAIN(f) \
+  __attribute__((noinline)) static void JOIN(multiply_##f, ISA)(const uint8_t *panel, int64_t second, int panels, int64_t count, \
+                                                                const float *const *x, int64_t tokens, float *sums, bool first, float_ahead ahead) { \
+    const int format = INDEX_##f; \
+    switch (tokens) { FOR_TOKENS(FLOAT_CASE) } \
+  }
+MOE_PLAIN_FORMATS(MULTIPLY_PLAIN)
+typedef void (*plain_product)(const uint8_t *panel, int64_t second, int panels, int64_t count, const float *const *x, int64_t tokens, float *sums,
+                              bool first, float_ahead ahead);
+BODY plain_product plain_product_of(int format) {
+  return format == INDEX_f16 ? JOIN(multiply_f16, ISA) : format == INDEX_bf16 ? JOIN(multiply_bf16, ISA) : JOIN(multiply_f32, ISA);
 }
 
 BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
-  float *flat = scratch, *panel = flat + PANEL * RUN, *sums = panel + PANEL * RUN, *totals = sums + PANEL * MOE_GEMM_ROWS;
+  float *flat = scratch, *wide = flat + PANEL * RUN, *sums = wide + FLOAT_ROWS * RUN, *totals = sums + FLOAT_ROWS * MOE_GEMM_ROWS;
   bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
+  bool widens = !as_they_lie || (format != INDEX_f32 && m > FLOAT_NARROW);
   code_format codes = code_formats[format];
-  int64_t k = w->columns, width = element_bytes(format);
-  for (int64_t r = row_begin; r < row_end; r += PANEL) {
-    int64_t count = row_end - r < PANEL ? row_end - r : PANEL;
-    memset(totals, 0, (size_t)(m * PANEL) * sizeof(float));
+  int64_t k = w->columns, width = element_bytes(format), step = m > FLOAT_FEW ? FLOAT_ROWS : PANEL;
+  plain_product multiply = plain_product_of(widens ? INDEX_f32 : format);
+  for (int64_t r = row_begin; r < row_end; r += step) {
+    int panels = row_end - r > PANEL && step > PANEL ? FLOAT_PANELS : 1;
+    int64_t lanes = panels * PANEL;
+    for (int64_t j = 0; j < m * lanes; j++) totals[j] = 0;
     for (int64_t begin = 0; begin < k; begin += segment) {
       int64_t end = k - begin < segment ? k : begin + segment;
       for (int64_t c = begin; c < end; c += RUN) {
         int64_t columns = end - c < RUN ? end - c : RUN;
-        const uint8_t *elements = (const uint8_t *)w->data + (r * k + c * PANEL) * width;
-        bool widens = !as_they_lie || (format != INDEX_f32 && m > 2 * FLOAT_TOKENS);
-        if (as_they_lie) {
-          if (widens) widen_elements(format, elements, columns, panel);
-        } else if (codes.values && w->layout == MOE_PANELS) {
-          widen_codes(codes, w, r, c, columns, panel);
-        } else {
-          widen_panel(w, decode, format, r, count, c, columns, flat, panel);
+        const uint8_t *elements = (const uint8_t *)w->data + (r * k + c * PANEL) * width, *run = widens ? (const uint8_t *)wide : elements;
+        for (int p = 0; widens && p < panels; p++) {
+          int64_t at = r + p * PANEL;
+          if (as_they_lie)
+            widen_elements(format, elements + p * PANEL * k * width, columns, wide + p * PANEL * RUN);
+          else if (codes.values && w->layout == MOE_PANELS)
+            widen_codes(codes, w, at, c, columns, wide + p * PANEL * RUN);
+          else
+            widen_panel(w, decode, format, at, row_end - at < PANEL ? row_end - at : PANEL, c, columns, flat, wide + p * PANEL * RUN);
         }
+        // The tiles share out what is read next; one tile alone reads on a little ahead of itself.
+        int64_t steps = (columns + FLOAT_STEP - 1) / FLOAT_STEP, lines = as_they_lie ? columns * PANEL * width / 64 : 0, asked = 0;
+        const uint8_t *next = elements + (c + columns < k ? columns : k * (panels - 1) + columns) * PANEL * width;
         for (int64_t i = 0, tokens; i < m; i += tokens) {
           tokens = next_tile(m - i, FLOAT_TOKENS);
           const float *tile[FLOAT_TOKENS];
           for (int64_t t = 0; t < tokens; t++) tile[t] = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride + c;
-          if (plain && !widens)
-            multiply_tokens(format, elements, columns, tile, tokens, sums + i * PANEL, c == begin);
-          else
-            multiply_tokens(INDEX_f32, (const uint8_t *)panel, columns, tile, tokens, sums + i * PANEL, c == begin);
+          float_ahead ahead = {next + asked * 64, (lines * tokens + m * steps - 1) / (m * steps), k * PANEL * width};
+          if (tokens == m) ahead.at = elements + FLOAT_AHEAD;
+          asked += ahead.lines * steps;
+          multiply(run, widens ? 4 * PANEL * RUN : k * PANEL * width, panels, columns, tile, tokens, sums + i * lanes, c == begin, ahead);
         }
       }
-      for (int64_t j = 0; j < m * PANEL; j++) totals[j] = begin ? totals[j] + sums[j] : sums[j];
+      for (int64_t j = 0; j < m * lanes; j++) totals[j] = begin ? totals[j] + sums[j] : sums[j];
     }
     for (int64_t i = 0; i < m; i++)
-      for (int64_t q = 0; q < count; q++) y[i * y_stride + r - row_begin + q] = totals[i * PANEL + q];
+      for (int64_t q = 0; q < lanes && q < row_end - r; q++) y[i * y_stride + r - row_begin + q] = totals[i * lanes + q];
   }
 }

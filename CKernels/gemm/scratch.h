@@ -2,4 +2,4 @@
 #pragma once
 
 /// Floats; each body asserts that it gets along with them.
-enum { GEMM_SCRATCH = 12288 };
+enum { GEMM_SCRATCH = 16384 };

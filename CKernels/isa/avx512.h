@@ -7,7 +7,9 @@ enum { VEC_ROWS = 16 };
 #define INT8_VECS 2
 #define LOGIT_EXPERTS 4
 #define LOGIT_TOKENS 6
-#define FLOAT_TOKENS 12
+#define FLOAT_TOKENS 8
+#define FLOAT_VECS 2
+#define FLOAT_NARROW MOE_GEMM_ROWS
 #define PEAK_CHAINS 12
 /// One or two rows are as fast as memory only when it is read as one stream: one panel at a time, which is AVX2's.
 #ifndef FEW_ROWS
