@@ -10,7 +10,10 @@ enum Interrupts {
   private static let isHeld = Atomic<Bool>(false)
   private static let message: StaticString = "interrupted; nothing was left behind\n"
   private static let terminalMessage: StaticString = "\r\u{1B}[Kinterrupted; nothing was left behind\n"
+  private static let buildMessage: StaticString = "interrupted; the next run goes on building where this one stopped\n"
+  private static let terminalBuildMessage: StaticString = "\r\u{1B}[Kinterrupted; the next run goes on building where this one stopped\n"
   private static let toTerminal = Atomic<Bool>(false)
+  private static let isBuilding = Atomic<Bool>(false)
 
   /// From now on a signal ends the program with 128 + its number, unless it is held.
   static func watch() {
@@ -18,7 +21,8 @@ enum Interrupts {
     caught.store(0, ordering: .relaxed)
     isHeld.store(false, ordering: .relaxed)
     toTerminal.store(isatty(STDERR_FILENO) == 1, ordering: .relaxed)
-    _ = (message, terminalMessage)
+    isBuilding.store(false, ordering: .relaxed)
+    _ = (message, terminalMessage, buildMessage, terminalBuildMessage)
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let before = signal(number) { Interrupts.handle($0) }
       // A program started by nohup goes on.
@@ -30,9 +34,17 @@ enum Interrupts {
   private static func handle(_ number: Int32) {
     caught.store(number, ordering: .relaxed)
     guard !isHeld.load(ordering: .relaxed) else { return }
-    let text = toTerminal.load(ordering: .relaxed) ? terminalMessage : message
+    let isTerminal = toTerminal.load(ordering: .relaxed)
+    let text = isBuilding.load(ordering: .relaxed) ? (isTerminal ? terminalBuildMessage : buildMessage) : isTerminal ? terminalMessage : message
     _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
     _exit(128 + number)
+  }
+
+  /// A signal during `body`, which builds something in steps that stay, says so.
+  static func building<Result>(_ body: () throws -> Result) rethrows -> Result {
+    isBuilding.store(true, ordering: .relaxed)
+    defer { isBuilding.store(false, ordering: .relaxed) }
+    return try body()
   }
 
   /// Keeps signals waiting while `body` writes; long bodies call `check` where they can be undone. A signal caught ends the program after it.

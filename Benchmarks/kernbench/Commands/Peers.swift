@@ -40,7 +40,8 @@ struct Peers: ParsableCommand {
     Output.line(PeerRow.header)
     for cell in cells {
       do {
-        let layer = try PeerLayer(cell.preset, cell.formats, machine: machine, seed: seed)
+        let layer = try PeerLayer(
+          cell.preset, cell.formats, machine: machine, seed: seed, withValues: commands.contains { $0.peer.readsValues })
         try PeerRun(layer: layer, tokens: cell.tokens, seconds: seconds, deadline: deadline).measure(commands, into: &results)
       } catch let failure as Failure where cells.count > 1 {
         results.skip("all systems", layer: cell.preset.name, format: "\(cell.formats)", failure.description)
@@ -89,7 +90,7 @@ struct Peers: ParsableCommand {
   }
 
   private func command(of peer: Peer) throws -> [String] {
-    if let driver { return ["python3", driver] }
+    if let driver { return ["python3", driver] + peer.systems }
     let folder = try PeerEnvironment.folder(of: peer)
     return [folder + "/bin/python", PeerEnvironment.drivers + "/" + peer.driver, folder + "/libraries"]
   }

@@ -137,38 +137,4 @@ final class ChildProcess {
     let line = String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n").last { $0.contains { !$0.isWhitespace } }
     return line.map { ": \($0.trimmingCharacters(in: .whitespaces).prefix(300))" } ?? ""
   }
-
-  /// Waits until no thread of the child runs, for a second at most.
-  ///
-  /// - Returns: false where one still does; nil where the system does not tell.
-  func sleeps() -> Bool? {
-    #if os(Linux)
-      for _ in 0..<5000 {
-        guard let isRunning = Self.isRunning(id) else { return nil }
-        if !isRunning { return true }
-        usleep(200)
-      }
-      return false
-    #else
-      return nil
-    #endif
-  }
-
-  private static func isRunning(_ id: pid_t) -> Bool? {
-    guard let folder = opendir("/proc/\(id)/task") else { return nil }
-    defer { closedir(folder) }
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      guard !name.hasPrefix(".") else { continue }
-      let file = open("/proc/\(id)/task/\(name)/stat", O_RDONLY | O_CLOEXEC)
-      guard file >= 0 else { continue }
-      defer { close(file) }
-      var bytes = [UInt8](repeating: 0, count: 256)
-      let count = read(file, &bytes, bytes.count)
-      // The state stands behind the name, which is in parentheses and may hold some.
-      guard count > 0, let end = bytes[..<count].lastIndex(of: UInt8(ascii: ")")), end + 2 < count else { continue }
-      if bytes[end + 2] == UInt8(ascii: "R") { return true }
-    }
-    return false
-  }
 }

@@ -1,5 +1,6 @@
 // One number of tokens of a layer: our calls and those of a driver's systems, by turns.
 
+import Foundation
 import MoE
 
 /// Where batches lie in the memory that drivers map.
@@ -39,8 +40,9 @@ final class PeerComparison {
   private var seconds: [Double] = []
   private var calls: [CallWork] = []
 
-  /// Calls that are shorter come after one that is not timed, so that no system's time is that of waking its threads.
-  static let shortCall = 0.02
+  /// Calls shorter than the first come after others that are not timed, for as long as the second: threads that slept wake late, and often on one
+  /// CPU until the system moves them.
+  static let shortCall = 0.1, warmUp = 0.01
   /// What the sum of squared errors of a peer may be at most over the sum of squares: twice ours, since peers round activations to blocks of
   /// their own.
   static let bound = 2 * OutputCheck.int8Bound
@@ -78,8 +80,8 @@ final class PeerComparison {
 
   /// What a system did.
   enum Outcome {
-    /// Its seconds and ours of the same rounds, its error, and whether its threads went on running between timings.
-    case measured(seconds: [Double], ours: [Double], error: Double, spins: Bool)
+    /// Its seconds and ours of the same rounds, and its error.
+    case measured(seconds: [Double], ours: [Double], error: Double, disturbance: Disturbance)
     /// The output is something else.
     case outOfBound(error: Double)
     case failed(reason: String)
@@ -96,40 +98,42 @@ final class PeerComparison {
     for index in contenders.indices {
       contenders[index].check { name, last in
         try layer.benchmark.error(states, int8: true) { batch in
-          last = try driver.run(name, batch: batch, warm: nil)
+          last = try driver.run(name, batch: batch).seconds
           states.output.update(from: exchange.floats(at: places.output), count: tokens * layer.preset.hidden)
           return routings[batch]
         }
       }
     }
-    var own: [Double] = [], last = try elapsed { try forward(0) }, total = 0.0
-    let most = budget * Double(systems.count + 1)
+    var own: [TimedCall] = [], last = try elapsed { try forward(0) }, total = 0.0
+    let most = budget * Double(systems.count + 1), start = ContinuousClock.now
     for round in 0..<2000 where contenders.contains(where: \.isIn) {
       let (warm, batch) = turn(round, last: last)
-      if let warm { try forward(warm) }
+      for batch in warm { try forward(batch) }
+      let waited = ThreadStates.waited(getpid())
       last = try elapsed { try forward(batch) }
-      own.append(last)
+      own.append(TimedCall(seconds: last, waited: ThreadStates.waited(getpid()) - waited))
       calls.append(CallWork(routings[batch], experts: layer.preset.experts))
       total += last
       for index in contenders.indices where contenders[index].isIn {
-        contenders[index].take { name, last in
-          let (warm, batch) = turn(round, last: last)
-          let duration = try driver.run(name, batch: batch, warm: warm)
-          total += duration
-          return (duration, driver.sleeps())
+        contenders[index].take(driver.id) { name, last in
+          let (warm, batch) = turn(round, last: last), call = try driver.run(name, batch: batch, warm: warm)
+          total += call.seconds
+          return call
         }
       }
-      if total >= most && round >= 4 || total >= 4 * most && round >= 2 { break }
+      let spent = (ContinuousClock.now - start) / .seconds(1)
+      if total >= most && round >= 4 || spent >= 4 * most && round >= 2 { break }
     }
-    seconds += own
+    seconds += own.map(\.seconds)
     return contenders.map { $0.outcome(ours: own) }
   }
 
   private func forward(_ batch: Int) throws { try layer.benchmark.forward(states, batch: batch, routing: routings[batch]) }
 
-  /// The batches of a round for who took `last` seconds: one before the timing where calls are short, and the timed one.
-  private func turn(_ round: Int, last: Double) -> (warm: Int?, batch: Int) {
-    last < Self.shortCall ? (2 * round % states.count, (2 * round + 1) % states.count) : (nil, round % states.count)
+  /// The batches of a round for who took `last` seconds: those before the timing, and the timed one.
+  private func turn(_ round: Int, last: Double) -> (warm: [Int], batch: Int) {
+    let warm = last < Self.shortCall ? Int((Self.warmUp / last).rounded(.up)) : 0, timed = (round + 1) * (warm + 1) - 1
+    return ((timed - warm..<timed).map { $0 % states.count }, timed % states.count)
   }
 
   private func hand(over memory: SharedMemory, _ places: ExchangePlaces) {
@@ -141,12 +145,32 @@ final class PeerComparison {
   }
 }
 
+/// One call as it was timed.
+struct TimedCall {
+  let seconds: Double
+  /// Seconds that its threads were ready to run and had no CPU, altogether.
+  let waited: Double
+
+  /// Threads that are woken wait some microseconds on a quiet machine too.
+  var isContended: Bool { waited > 0.1 * seconds + 50e-6 }
+}
+
+/// What makes a comparison unsure.
+struct Disturbance {
+  /// The system's threads went on running after its answers, beside our calls.
+  let spins: Bool
+  /// In a quarter of the system's calls or ours threads waited for a CPU: other programs ran.
+  let isContended: Bool
+
+  static let none = Disturbance(spins: false, isContended: false)
+}
+
 /// A system as the rounds go on.
 private struct Contender {
   let name: String
   private var error = Double.nan
   private var last = Double.infinity
-  private var seconds: [Double] = []
+  private var calls: [TimedCall] = []
   private var spins = false
   private var failure: String?
 
@@ -158,18 +182,22 @@ private struct Contender {
     do { error = try body(name, &last) } catch { failure = "\(error)" }
   }
 
-  mutating func take(_ body: (_ name: String, _ last: Double) throws -> (seconds: Double, sleeps: Bool)) {
+  /// One timing. Who was seen spinning is not waited for again.
+  mutating func take(_ process: pid_t, _ body: (_ name: String, _ last: Double) throws -> TimedCall) {
     do {
-      let (duration, sleeps) = try body(name, last)
-      last = duration
-      seconds.append(duration)
-      if !sleeps { spins = true }
+      let call = try body(name, last)
+      last = call.seconds
+      calls.append(call)
+      if !spins { spins = !ThreadStates.sleep(process) }
     } catch { failure = "\(error)" }
   }
 
-  func outcome(ours: [Double]) -> PeerComparison.Outcome {
+  func outcome(ours: [TimedCall]) -> PeerComparison.Outcome {
     if let failure { return .failed(reason: failure) }
     guard error <= PeerComparison.bound else { return .outOfBound(error: error) }
-    return .measured(seconds: seconds, ours: Array(ours.prefix(seconds.count)), error: error, spins: spins)
+    let ours = ours.prefix(calls.count)
+    let isContended = [calls[...], ours].contains { calls in 4 * calls.count(where: \.isContended) > calls.count }
+    return .measured(
+      seconds: calls.map(\.seconds), ours: ours.map(\.seconds), error: error, disturbance: Disturbance(spins: spins, isContended: isContended))
   }
 }

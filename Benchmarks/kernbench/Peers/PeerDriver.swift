@@ -36,7 +36,6 @@ final class PeerDriver {
   /// - Returns: the systems that are ready, and the others with their reasons.
   func load(_ layer: JSON, systems: [String]) throws -> (ready: [PeerSystem], refused: [(name: String, reason: String)]) {
     var request = layer.object ?? [:]
-    request["do"] = .string("load")
     request["systems"] = .array(systems.map(JSON.string))
     let answer = try ask(.object(request)), answers = answer["systems"]?.array ?? []
     var ready: [PeerSystem] = [], refused: [(name: String, reason: String)] = []
@@ -58,17 +57,17 @@ final class PeerDriver {
     guard answer["ready"]?.bool == true else { throw Failure("answered \(answer.serialized().prefix(200))") }
   }
 
-  /// Seconds of one call on a batch, after one on the batch `warm` that is not timed; the output is then in the shared memory.
-  func run(_ system: String, batch: Int, warm: Int?) throws -> Double {
+  /// One call on a batch, after calls on the batches `warm` that are not timed; the output is then in the shared memory.
+  func run(_ system: String, batch: Int, warm: [Int] = []) throws -> TimedCall {
     let answer = try ask(.object([
-      "do": .string("run"), "system": .string(system), "batch": .integer(batch), "warm": warm.map(JSON.integer) ?? .null,
+      "do": .string("run"), "system": .string(system), "batch": .integer(batch), "warm": .array(warm.map(JSON.integer)),
     ]))
     guard let seconds = answer["seconds"]?.double, seconds > 0, seconds.isFinite else { throw Failure("answered \(answer.serialized().prefix(200))") }
-    return seconds
+    return TimedCall(seconds: seconds, waited: answer["waited"]?.double ?? 0)
   }
 
-  /// Waits until the driver's threads sleep: false when they go on spinning.
-  func sleeps() -> Bool { child.sleeps() ?? true }
+  /// The driver's process.
+  var id: pid_t { child.id }
 
   private func ask(_ request: JSON) throws -> JSON {
     try child.send(request.serialized())

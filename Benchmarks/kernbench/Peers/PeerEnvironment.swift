@@ -20,12 +20,14 @@ enum PeerEnvironment {
   static func folder(of peer: Peer) throws -> String {
     let build = try ChildProcess(["python3", drivers + "/environment.py", peer.environment, cache])
     defer { Progress.clear() }
-    while true {
-      // pip may be silent for as long as a download takes.
-      let answer = try JSON(parsing: build.line(within: 3600))
-      if let folder = answer["folder"]?.string { return folder }
-      if let reason = answer["error"]?.string { throw Failure(reason) }
-      Progress.show("\(peer.environment): \(answer["progress"]?.string ?? "")")
+    return try Interrupts.building {
+      while true {
+        // pip may be silent for as long as a download takes.
+        let answer = try JSON(parsing: build.line(within: 3600))
+        if let folder = answer["folder"]?.string { return folder }
+        if let reason = answer["error"]?.string { throw Failure(reason) }
+        Progress.show("\(peer.environment): \(answer["progress"]?.string ?? "")")
+      }
     }
   }
 }

@@ -12,16 +12,15 @@ struct PeerRow {
   let ratio: Double?
   /// Our median over the same rounds.
   let oursMs: Double?
-  /// True when the system's threads went on running after its answers.
-  let spins: Bool
+  let disturbance: Disturbance
 
   /// Our own row.
   init(_ row: Row) {
-    (self.row, system, ratio, oursMs, spins) = (row, nil, nil, nil, false)
+    (self.row, system, ratio, oursMs, disturbance) = (row, nil, nil, nil, .none)
   }
 
-  init(_ row: Row, _ system: PeerSystem, ratio: Double?, oursMs: Double?, spins: Bool) {
-    (self.row, self.system, self.ratio, self.oursMs, self.spins) = (row, system, ratio, oursMs, spins)
+  init(_ row: Row, _ system: PeerSystem, ratio: Double?, oursMs: Double?, disturbance: Disturbance) {
+    (self.row, self.system, self.ratio, self.oursMs, self.disturbance) = (row, system, ratio, oursMs, disturbance)
   }
 
   private static let table = Table(columns: [
@@ -40,7 +39,7 @@ struct PeerRow {
       return Self.table.line(cells) + "  computes something else: error \(errorText), bound \(String(format: "%.1e", row.bound)); no ratio"
     }
     let note = [
-      times.spread > 0.1 ? "noisy" : nil, spins ? "spins" : nil, row.isCached ? "cached" : nil, row.isOversubscribed ? "oversubscribed" : nil,
+      disturbance.isContended ? "contended" : nil, disturbance.spins ? "spins" : nil, times.spread > 0.1 ? "noisy" : nil, row.isCached ? "cached" : nil, row.isOversubscribed ? "oversubscribed" : nil,
     ].compactMap { $0 }.joined(separator: ", ")
     return Self.table.line(cells + [
       fixed(times.medianMs, 3), oursMs.map { fixed($0, 3) } ?? "", ratio.map { fixed($0, 2) } ?? "", fixed(times.gflops, 1),
@@ -62,7 +61,7 @@ struct PeerRow {
     func number(_ value: Double?) -> JSON { value.map(JSON.number) ?? .null }
     return row.fields.map { ($0.name, unknown[$0.name] ?? $0.value) } + [
       ("system", text(system?.name)), ("version", text(system?.version)), ("settings", text(system?.settings)), ("ratio", number(ratio)),
-      ("oursMs", number(oursMs)), ("spins", .bool(spins)),
+      ("oursMs", number(oursMs)), ("spins", .bool(disturbance.spins)), ("contended", .bool(disturbance.isContended)),
     ]
   }
 

@@ -32,11 +32,10 @@ struct PeerRun {
   ) throws {
     let name = layer.preset.name, format = "\(layer.formats)"
     Progress.show("\(name), \(format): loading \(peer.environment)")
-    let (memory, request) = try layer.handed(withValues: peer.readsValues)
     let bytes = peer.bytesPerValue.map { Int($0 * Double(layer.values)) } ?? layer.publishedBytes * peer.systems.count
     try PeerLayer.demand(bytes, for: peer.environment)
-    let driver = try PeerDriver(command, threads: layer.threads, weights: memory, exchange: exchange, deadline: deadline)
-    let (ready, refused) = try driver.load(request, systems: peer.systems)
+    let driver = try PeerDriver(command, threads: layer.threads, weights: layer.memory, exchange: exchange, deadline: deadline)
+    let (ready, refused) = try driver.load(layer.request, systems: peer.systems)
     for (system, reason) in refused { results.skip(system, layer: name, format: format, reason) }
     for comparison in comparisons where !ready.isEmpty {
       Progress.show("\(name), \(format), \(comparison.tokens) tokens: \(peer.environment)")
@@ -52,10 +51,10 @@ struct PeerRun {
     let peaks = results.machine.peaks
     switch outcome {
     case .failed(let reason): results.skip(system.name, layer: layer.preset.name, format: "\(layer.formats)", tokens: comparison.tokens, reason)
-    case .outOfBound(let error): results.append(PeerRow(comparison.row(of: nil, error: error, peaks: peaks), system, ratio: nil, oursMs: nil, spins: false))
-    case .measured(let seconds, let ours, let error, let spins):
+    case .outOfBound(let error): results.append(PeerRow(comparison.row(of: nil, error: error, peaks: peaks), system, ratio: nil, oursMs: nil, disturbance: .none))
+    case .measured(let seconds, let ours, let error, let disturbance):
       let row = comparison.row(of: seconds, error: error, peaks: peaks)
-      results.append(PeerRow(row, system, ratio: seconds.median / ours.median, oursMs: ours.median * 1e3, spins: spins))
+      results.append(PeerRow(row, system, ratio: seconds.median / ours.median, oursMs: ours.median * 1e3, disturbance: disturbance))
     }
   }
 }

@@ -143,10 +143,11 @@ class Build:
 
     def compile_package(self):
         variables = {**self.variables(), "CMAKE_ARGS": self.pins["cmake"], "CMAKE_GENERATOR": "Ninja"}
+        (package,) = glob.glob(os.path.join(self.folder, "source", "*", "pyproject.toml"))
         run([
-            self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--verbose", "--no-build-isolation", "--no-binary",
-            "llama-cpp-python", self.pins["source"],
-        ], "compiling llama.cpp", variables)
+            self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--verbose", "--no-deps", "--no-build-isolation",
+            os.path.dirname(package),
+        ], "compiling llama.cpp", variables, shown="  [")
         return glob.glob(os.path.join(self.folder, "lib", "python*", "site-packages", "llama_cpp", "lib", "libggml*.so*"))
 
 

@@ -4,6 +4,7 @@ Requests are `load`, `prepare` and `run`, each answered by one line; `{"error": 
 """
 
 import ctypes
+import glob
 import json
 import mmap
 import os
@@ -123,15 +124,29 @@ class Driver:
 
     def timed(self, request):
         name = request["system"]
-        if request.get("warm") is not None:
-            self.feed(name, request["warm"])
+        for batch in request["warm"]:
+            self.feed(name, batch)
             self.compute(name)
         self.feed(name, request["batch"])
+        waited = waits()
         start = time.perf_counter()
         self.compute(name)
         seconds = time.perf_counter() - start
+        waited = waits() - waited
         self.finish(name)
-        return seconds
+        return {"seconds": seconds, "waited": waited}
+
+
+def waits():
+    """Seconds that this process's threads have been ready to run and had no CPU, altogether; 0 where the system does not tell."""
+    total = 0
+    for path in glob.glob("/proc/self/task/*/schedstat"):
+        try:
+            with open(path) as file:
+                total += int(file.read().split()[1])
+        except OSError:
+            pass  # The thread has ended.
+    return total * 1e-9
 
 
 def die_with_parent():
@@ -163,7 +178,7 @@ def serve(driver):
                 driver.prepare(Batches(request, layer))
                 answer = {"ready": True}
             else:
-                answer = {"seconds": driver.timed(request)}
+                answer = driver.timed(request)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
