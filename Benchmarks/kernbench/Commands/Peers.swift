@@ -58,6 +58,7 @@ struct Peers: ParsableCommand {
     print("Medians over ours, above 1 where we are faster:")
     print(PeerCell.header)
     for cell in results.cells { print(cell.line) }
+    if results.cells.flatMap(\.peers).contains(where: \.disturbance.isContended) { print("?: other programs kept threads from running") }
     let verdicts = PeerFigures.verdicts(results.cells, peaks: results.machine.peaks)
     if !verdicts.isEmpty { print("\nFigures:") }
     for line in verdicts { print(line) }

@@ -130,10 +130,10 @@ final class PeerComparison {
 
   private func forward(_ batch: Int) throws { try layer.benchmark.forward(states, batch: batch, routing: routings[batch]) }
 
-  /// The batches of a round for who took `last` seconds: those before the timing, and the timed one.
+  /// The batches of a round for who took `last` seconds: those before the timing, and the timed one, which is everybody's.
   private func turn(_ round: Int, last: Double) -> (warm: [Int], batch: Int) {
-    let warm = last < Self.shortCall ? Int((Self.warmUp / last).rounded(.up)) : 0, timed = (round + 1) * (warm + 1) - 1
-    return ((timed - warm..<timed).map { $0 % states.count }, timed % states.count)
+    let warm = last < Self.shortCall ? min(Int((Self.warmUp / max(last, 1e-6)).rounded(.up)), states.count - 1) : 0
+    return ((0..<warm).map { (round + states.count - warm + $0) % states.count }, round % states.count)
   }
 
   private func hand(over memory: SharedMemory, _ places: ExchangePlaces) {

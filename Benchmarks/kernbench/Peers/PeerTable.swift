@@ -7,21 +7,25 @@ struct PeerCell {
   let ours: Row
   let peers: [PeerRow]
 
-  /// The smallest ratio among systems with this prefix: that of the fastest.
-  func best(_ prefix: String) -> (name: String, ratio: Double)? {
+  /// The fastest of the systems with this prefix.
+  func best(_ prefix: String) -> (name: String, ratio: Double, isContended: Bool)? {
     peers.compactMap { row in
       guard let system = row.system, system.name.hasPrefix(prefix), let ratio = row.ratio else { return nil }
-      return (system.name, ratio)
-    }.min { $0.ratio < $1.ratio }
+      return (system.name, ratio, row.disturbance.isContended)
+    }.min { $0.1 < $1.1 }
   }
 
-  private func ratio(_ name: String) -> String { peers.first { $0.system?.name == name }?.ratio.map { fixed($0, 2) } ?? "-" }
+  /// With a question mark where other programs ran.
+  private func ratio(_ name: String) -> String {
+    guard let row = peers.first(where: { $0.system?.name == name }), let ratio = row.ratio else { return "-" }
+    return fixed(ratio, 2) + (row.disturbance.isContended ? "?" : "")
+  }
 
   private static let table = Table(columns: [
     .init(title: "layer", width: 18, isText: true), .init(title: "format", width: 9, isText: true), .init(title: "tokens", width: 6),
     .init(title: "ours ms", width: 9), .init(title: "GFLOP/s", width: 7), .init(title: "GB/s", width: 5), .init(title: "llama.cpp", width: 9),
-    .init(title: "repack", width: 6), .init(title: "better", width: 6, isText: true), .init(title: "onnxruntime", width: 17, isText: true),
-    .init(title: "torch", width: 17, isText: true), .init(title: "openblas", width: 8),
+    .init(title: "repack", width: 6), .init(title: "better", width: 6, isText: true), .init(title: "onnxruntime", width: 15, isText: true),
+    .init(title: "torch", width: 18, isText: true), .init(title: "openblas", width: 8),
   ])
 
   static var header: String { table.header }
@@ -30,7 +34,7 @@ struct PeerCell {
   var line: String {
     let family = peers.contains { $0.system?.name.hasPrefix("llama.cpp-avx2") == true } ? "llama.cpp-avx2" : "llama.cpp"
     func named(_ prefix: String) -> String {
-      best(prefix).map { "\(fixed($0.ratio, 2)) \($0.name.dropFirst(prefix.count + 1))" } ?? "-"
+      best(prefix).map { "\(fixed($0.ratio, 2))\($0.isContended ? "?" : "") \($0.name.dropFirst(prefix.count + 1))" } ?? "-"
     }
     return Self.table.line([
       ours.shortLayer, ours.format, "\(ours.tokens)", ours.times.map { fixed($0.medianMs, 3) } ?? "-", ours.times.map { fixed($0.gflops, 1) } ?? "-",
@@ -48,7 +52,7 @@ extension PeerFigures {
     }
     let ratios = all.compactMap { figure in cell(figure).flatMap { verdict(figure, $0, peaks) } }
     let ahead = cells.flatMap { cell in
-      ["onnxruntime", "torch", "openblas"].compactMap { cell.best($0) }.filter { $0.ratio <= 1 }.map { behind in
+      ["onnxruntime", "torch", "openblas"].compactMap { cell.best($0) }.filter { $0.ratio <= 1 && !$0.isContended }.map { behind in
         "\(cell.ours.shortLayer) \(cell.ours.format) \(cell.ours.tokens): not ahead of \(behind.name), \(fixed(behind.ratio, 2))"
       }
     }
@@ -59,7 +63,9 @@ extension PeerFigures {
     guard let best = cell.best("llama.cpp"), let times = cell.ours.times else { return nil }
     let share = times.weightGBps / peaks.readGBps
     let word =
-      if best.ratio >= figure.ratio {
+      if best.isContended {
+        "unsure, other programs ran"
+      } else if best.ratio >= figure.ratio {
         "reached"
       } else if figure.orBandwidth, share >= bandwidthShare {
         "reached by \(fixed(100 * share, 0))% of the read bandwidth"
