@@ -72,7 +72,7 @@ struct Peers: ParsableCommand {
     let counts = try tokens?.list.map { text in
       guard let count = Int(text), 1...65536 ~= count else { throw Failure("--tokens \(text): expected 1 ... 65536") }
       return count
-    }
+    }.unique
     let formats = try format?.list.map(FormatPair.init)
     guard let layer else {
       guard formats == nil, experts == nil else { throw Failure("--format and --experts go with --layer") }

@@ -107,7 +107,10 @@ struct ReportFiles {
   }
 
   /// As above, of these texts.
-  func write(json jsonText: @autoclosure @escaping () -> String, csv csvText: @autoclosure @escaping () -> String, html htmlText: @autoclosure @escaping () -> String) throws {
+  func write(
+    json jsonText: @autoclosure @escaping () -> String, csv csvText: @autoclosure @escaping () -> String,
+    html htmlText: @autoclosure @escaping () -> String
+  ) throws {
     let texts = [(json, jsonText), (csv, csvText), (html, htmlText)]
     let failures = Interrupts.held {
       texts.compactMap { file, text -> String? in

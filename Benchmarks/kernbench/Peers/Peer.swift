@@ -54,7 +54,7 @@ struct Peer {
   }
 }
 
-extension [String] {
-  /// Each string once, in order.
-  var unique: [String] { enumerated().filter { !self[..<$0.offset].contains($0.element) }.map(\.element) }
+extension Array where Element: Equatable {
+  /// Each element once, in order.
+  var unique: [Element] { enumerated().filter { !self[..<$0.offset].contains($0.element) }.map(\.element) }
 }

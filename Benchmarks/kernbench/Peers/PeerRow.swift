@@ -39,7 +39,8 @@ struct PeerRow {
       return Self.table.line(cells) + "  computes something else: error \(errorText), bound \(String(format: "%.1e", row.bound)); no ratio"
     }
     let note = [
-      disturbance.isContended ? "contended" : nil, disturbance.spins ? "spins" : nil, times.spread > 0.1 ? "noisy" : nil, row.isCached ? "cached" : nil, row.isOversubscribed ? "oversubscribed" : nil,
+      disturbance.isContended ? "contended" : nil, disturbance.spins ? "spins" : nil, times.spread > 0.1 ? "noisy" : nil,
+      row.isCached ? "cached" : nil, row.isOversubscribed ? "oversubscribed" : nil,
     ].compactMap { $0 }.joined(separator: ", ")
     return Self.table.line(cells + [
       fixed(times.medianMs, 3), oursMs.map { fixed($0, 3) } ?? "", ratio.map { fixed($0, 2) } ?? "", fixed(times.gflops, 1),

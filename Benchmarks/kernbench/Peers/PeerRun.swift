@@ -51,7 +51,8 @@ struct PeerRun {
     let peaks = results.machine.peaks
     switch outcome {
     case .failed(let reason): results.skip(system.name, layer: layer.preset.name, format: "\(layer.formats)", tokens: comparison.tokens, reason)
-    case .outOfBound(let error): results.append(PeerRow(comparison.row(of: nil, error: error, peaks: peaks), system, ratio: nil, oursMs: nil, disturbance: .none))
+    case .outOfBound(let error):
+      results.append(PeerRow(comparison.row(of: nil, error: error, peaks: peaks), system, ratio: nil, oursMs: nil, disturbance: .none))
     case .measured(let seconds, let ours, let error, let disturbance):
       let row = comparison.row(of: seconds, error: error, peaks: peaks)
       results.append(PeerRow(row, system, ratio: seconds.median / ours.median, oursMs: ours.median * 1e3, disturbance: disturbance))

@@ -4,7 +4,6 @@ Systems end in "-repack" where weights lie in ggml's CPU_REPACK buffers, each ma
 """
 
 import ctypes
-import glob
 import os
 import sys
 
@@ -20,10 +19,7 @@ class InitParams(ctypes.Structure):
 
 def library(folder):
     """The libraries, with the types of the functions used; functions are looked up in the one that has them."""
-    loaded = [ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL) for name in ("base", "cpu", "") for path in
-              sorted(glob.glob(os.path.join(folder, "libggml%s.so" % ("-" + name if name else ""))))]
-    if len(loaded) != 3:
-        raise OSError(f"{folder} has no libggml-base.so, libggml-cpu.so and libggml.so")
+    loaded = [ctypes.CDLL(os.path.join(folder, f"libggml{name}.so"), mode=ctypes.RTLD_GLOBAL) for name in ("-base", "-cpu", "")]
     ggml = type("Functions", (), {})()
     for name, result, arguments in [
         ("ggml_init", P, [InitParams]), ("ggml_free", None, [P]), ("ggml_version", ctypes.c_char_p, []), ("ggml_commit", ctypes.c_char_p, []),
@@ -35,7 +31,8 @@ def library(folder):
         ("ggml_backend_alloc_ctx_tensors_from_buft", P, [P, P]), ("ggml_backend_buffer_free", None, [P]),
         ("ggml_backend_tensor_set", None, [P, P, SIZE, SIZE]), ("ggml_backend_tensor_get", None, [P, P, SIZE, SIZE]),
         ("ggml_backend_cpu_init", P, []), ("ggml_backend_cpu_buffer_type", P, []), ("ggml_backend_cpu_set_n_threads", None, [P, INT]),
-        ("ggml_backend_cpu_set_threadpool", None, [P, P]), ("ggml_backend_graph_compute", INT, [P, P]), ("ggml_backend_supports_op", ctypes.c_bool, [P, P]),
+        ("ggml_backend_cpu_set_threadpool", None, [P, P]), ("ggml_backend_graph_compute", INT, [P, P]),
+        ("ggml_backend_supports_op", ctypes.c_bool, [P, P]),
         ("ggml_backend_cpu_reg", P, []), ("ggml_backend_reg_dev_get", P, [P, SIZE]), ("ggml_backend_reg_get_proc_address", P, [P, ctypes.c_char_p]),
         ("ggml_backend_buft_name", ctypes.c_char_p, [P]), ("ggml_threadpool_params_init", None, [P, INT]), ("ggml_threadpool_new", P, [P]),
         ("ggml_threadpool_pause", None, [P]), ("ggml_threadpool_resume", None, [P]),

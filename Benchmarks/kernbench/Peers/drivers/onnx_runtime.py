@@ -92,7 +92,9 @@ class OnnxRuntime(Driver):
                 "fc1": taking_turns(made["gate"][0], made["up"][0]), "fc1_scales": taking_turns(made["gate"][1], made["up"][1]),
                 "fc2": made["down"][0], "fc2_scales": made["down"][1],
             }
-            attributes = {"expert_weight_bits": bits, "block_size": BLOCK, "accuracy_level": level, "normalize_routing_weights": 0, "weights_prepacked": 0}
+            attributes = {
+                "expert_weight_bits": bits, "block_size": BLOCK, "accuracy_level": level, "normalize_routing_weights": 0, "weights_prepacked": 0,
+            }
             self.systems[name] = System(layer, "QMoE", attributes, weights, ["states", "router", "shares"])
             words = f"QMoE, {bits} bits, block_size={BLOCK}, accuracy_level={level}"
         return f"{words}; {layer.threads} threads, allow_spinning=1, force_spinning_stop=1"
