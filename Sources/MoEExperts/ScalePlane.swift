@@ -32,7 +32,8 @@ public struct ScalePlane: @unchecked Sendable {
   /// - Parameter count: how many of the elements are the plane's; nil for all.
   /// - Throws: `ShapeError` when the elements cannot be scales.
   init(
-    _ view: TensorView, count: Int? = nil, group: Int, groupRows: Int = 1, stride: Int, isFlat: Bool = false, global: Float = 1, zeros: AlignedBuffer? = nil
+    _ view: TensorView, count: Int? = nil, group: Int, groupRows: Int = 1, stride: Int, isFlat: Bool = false, global: Float = 1,
+    zeros: AlignedBuffer? = nil
   ) throws(ShapeError) {
     switch view.type {
     case .f32: kind = .f32
