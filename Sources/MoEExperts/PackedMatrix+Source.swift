@@ -10,9 +10,10 @@ extension PackedMatrix {
   /// The file that the codes lie in; nil when they lie in memory.
   package var file: (any FilePages)? { owner as? any FilePages }
 
-  /// Bytes of rows [lower, upper): codes, one row after another.
+  /// Bytes from the first code of rows [lower, upper) to their last, with what lies between rows that do not touch.
   package func codes(_ rows: Range<Int>) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: data + rows.lowerBound * rowBytes, count: rows.count * rowBytes)
+    let between = rowBytes - columns / format.blockValues * format.blockBytes
+    return UnsafeRawBufferPointer(start: data + rows.lowerBound * rowBytes, count: rows.isEmpty ? 0 : rows.count * rowBytes - between)
   }
 
   /// Rows as a matrix of their own for the kernels, their codes at `codes`; the first begins a panel.
@@ -32,8 +33,8 @@ extension PackedMatrix {
   package func giveBack(_ rows: Range<Int>) {
     file?.giveBack(codes(rows))
     guard let scales, let file = scales.owner as? any FilePages, scales.groupRows == 1, !scales.isFlat else { return }
-    let first = rows.lowerBound * scales.stride * scales.width, count = rows.count * scales.stride * scales.width
-    file.giveBack(UnsafeRawBufferPointer(start: scales.values + first, count: count))
+    let first = rows.lowerBound * scales.stride, end = min(rows.upperBound * scales.stride, scales.span)
+    if first < end { file.giveBack(UnsafeRawBufferPointer(start: scales.values + first * scales.width, count: (end - first) * scales.width)) }
   }
 
   /// Files and places that codes and scales lie in; nil when some part lies in no file, or in one that was changed a moment before it was opened.
@@ -60,9 +61,9 @@ package struct FilePlace {
 }
 
 extension ScalePlane {
-  /// Checksum of scales, zero points and the factor common to all.
+  /// Checksum of scales with what lies between them, zero points and the factor common to all.
   var checksum: UInt64 {
-    let scales = Checksum.of(UnsafeRawBufferPointer(start: values, count: count * width), seed: UInt64(global.bitPattern))
+    let scales = Checksum.of(UnsafeRawBufferPointer(start: values, count: span * width), seed: UInt64(global.bitPattern))
     return zeros.map { Checksum.of([scales, Checksum.of(UnsafeRawBufferPointer($0.bytes))]) } ?? scales
   }
 }

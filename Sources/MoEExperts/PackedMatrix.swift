@@ -24,7 +24,7 @@ public struct PackedMatrix: @unchecked Sendable {
   public let rows: Int
   /// Input width.
   public let columns: Int
-  /// Bytes of one row, from one to the next where the layout is `rows`.
+  /// Bytes from one row to the next where the layout is `rows`: those of a row, or more where rows of several matrices take turns.
   public let rowBytes: Int
   /// Scales (and zero points) of formats that keep them beside the codes; nil in panels, which hold them.
   public let scales: ScalePlane?
@@ -33,14 +33,16 @@ public struct PackedMatrix: @unchecked Sendable {
   let data: UnsafeRawPointer
   let owner: AnyObject
 
+  /// - Parameter step: rows from one of the matrix to the next in memory.
   init(
-    format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, owner: AnyObject, scales: ScalePlane? = nil,
+    format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, owner: AnyObject, step: Int = 1, scales: ScalePlane? = nil,
     inputOrder: [Int32]? = nil
   ) throws(FormatError) {
-    self.rowBytes = try format.bytes(values: columns)
+    let codeBytes = try format.bytes(values: columns)
+    rowBytes = step * codeBytes
     self.format = format
     layout = .rows
-    publishedBytes = rows * rowBytes + (scales?.residentBytes ?? 0)
+    publishedBytes = rows * codeBytes + (scales?.residentBytes ?? 0)
     self.rows = rows
     self.columns = columns
     self.data = data

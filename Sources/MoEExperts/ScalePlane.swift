@@ -21,15 +21,19 @@ public struct ScalePlane: @unchecked Sendable {
   /// Multiplies every scale, in f32.
   public let global: Float
   let count: Int
+  /// Elements from the first scale to the last: more than `count` where rows of several planes take turns.
+  let span: Int
   let values: UnsafeRawPointer
   let owner: AnyObject
   let zeros: AlignedBuffer?
 
   /// Borrows the scales of `view`; `zeros` has one byte a scale, subtracted from the code.
   ///
+  /// - Parameter count: how many of the elements are the plane's; nil for all.
   /// - Throws: `ShapeError` when the elements cannot be scales.
   init(
-    _ view: TensorView, group: Int, groupRows: Int = 1, stride: Int, isFlat: Bool = false, global: Float = 1, zeros: AlignedBuffer? = nil
+    _ view: TensorView, count: Int? = nil, group: Int, groupRows: Int = 1, stride: Int, isFlat: Bool = false, global: Float = 1,
+    zeros: AlignedBuffer? = nil
   ) throws(ShapeError) {
     switch view.type {
     case .f32: kind = .f32
@@ -44,7 +48,8 @@ public struct ScalePlane: @unchecked Sendable {
     self.stride = stride
     self.isFlat = isFlat
     self.global = global
-    self.count = view.count
+    self.count = count ?? view.count
+    span = view.count
     self.values = UnsafeRawPointer(view.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!)
     self.owner = view.owner
     self.zeros = zeros

@@ -26,7 +26,8 @@ import Testing
     let codes = (0..<rows * rowBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
     let scales = (0..<rows * columns / 32).map { _ in UInt8.random(in: 0...255, using: &random) }
     var matrix = moe_matrix()
-    (matrix.format, matrix.rows, matrix.columns, matrix.row_bytes, matrix.global_scale) = (format.index, Int64(rows), Int64(columns), Int64(rowBytes), 1)
+    (matrix.format, matrix.rows, matrix.columns) = (format.index, Int64(rows), Int64(columns))
+    (matrix.row_bytes, matrix.global_scale) = (Int64(rowBytes), 1)
     let panels = Panels(bytes: 3 * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
     let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
     defer { scratch.deallocate() }

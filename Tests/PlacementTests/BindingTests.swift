@@ -36,15 +36,17 @@ import Testing
   #if os(Linux)
     /// The affinity masks of a pool's workers; the caller is worker 0.
     private func masks(_ pool: WorkerPool) -> [[Int]] {
-      let masks = Mutex([[Int]](repeating: [], count: pool.threads)), waiting = Atomic<Int>(0)
+      let masks = UnsafeMutablePointer<[Int]>.allocate(capacity: pool.threads), waiting = Atomic<Int>(0)
+      masks.initialize(repeating: [], count: pool.threads)
+      defer { masks.deinitialize(count: pool.threads).deallocate() }
       // Tasks that wait for one another meet every worker.
       pool.run(tasks: pool.threads) { _, worker in
-        masks.withLock { $0[worker] = CPULimits.allowedCPUs() }
+        masks[worker] = CPULimits.allowedCPUs()
         waiting.add(1, ordering: .relaxed)
         let end = ContinuousClock.now + .seconds(20)
         while waiting.load(ordering: .relaxed) < pool.threads, ContinuousClock.now < end { sched_yield() }
       }
-      return masks.withLock { $0 }
+      return Array(UnsafeBufferPointer(start: masks, count: pool.threads))
     }
 
     @Test func workersAreBoundAndTheCallerIsNot() throws {

@@ -4,7 +4,7 @@ public import MoETensors
 
 extension PackedMatrix {
   /// MXFP4: `blocks` [.., out, in/32, 16] u8 with neighbouring values low nibble first, `scales` [.., out, in/32] E8M0 bytes,
-  /// leading dimensions flattened into rows. Neighbouring rows are borrowed as they lie.
+  /// leading dimensions flattened into rows. They are borrowed as they lie.
   ///
   /// The codes stay E2M1 with their scales beside them, not GGUF's `mxfp4` blocks, which have no negative zero.
   /// - Throws: `ShapeError` when the tensors do not fit together or lack the rows.
@@ -19,13 +19,13 @@ extension PackedMatrix {
     try blocks.check(slice, of: groups == 0 ? 0 : scales.count / groups)
     let codes = blocks.rows(slice, of: groups * 16), factors = scales.rows(slice, of: groups)
     let plane = try ScalePlane(
-      TensorView(name: scales.name, type: .e8m0, shape: [slice.count, groups], bytes: factors.bytes, owner: factors.owner), group: 32,
-      stride: groups)
+      TensorView(name: scales.name, type: .e8m0, shape: [factors.count], bytes: factors, owner: scales.owner), count: slice.count * groups, group: 32,
+      stride: slice.step * groups)
     self = try blocks.packed {
       () throws(FormatError) in
       try PackedMatrix(
         format: WeightFormat(named: "e2m1")!, rows: slice.count, columns: groups * 32,
-        data: codes.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!, owner: codes.owner, scales: plane)
+        data: codes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!, owner: blocks.owner, step: slice.step, scales: plane)
     }
   }
 

@@ -20,7 +20,7 @@ extension PackedMatrix {
     }
   }
 
-  /// Rows of an output-major tensor [.., rows, columns], its leading dimensions flattened; neighbouring rows are borrowed.
+  /// Rows of an output-major tensor [.., rows, columns], its leading dimensions flattened; they are borrowed as they lie.
   ///
   /// - Throws: `ShapeError` when the tensor holds no weights or not these rows.
   public init(rowsOf view: TensorView, _ slice: Slice) throws(ShapeError) {
@@ -32,8 +32,8 @@ extension PackedMatrix {
     self = try view.packed {
       () throws(FormatError) in
       try PackedMatrix(
-        format: format, rows: slice.count, columns: columns, data: rows.bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!,
-        owner: rows.owner)
+        format: format, rows: slice.count, columns: columns, data: rows.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!,
+        owner: view.owner, step: slice.step)
     }
   }
 
@@ -94,19 +94,11 @@ extension TensorView {
     return format
   }
 
-  /// Rows of `rowBytes` bytes, checked before: borrowed when they are neighbours, copied together otherwise.
-  func rows(_ slice: PackedMatrix.Slice, of rowBytes: Int) -> (bytes: UnsafeRawBufferPointer, owner: AnyObject) {
-    if slice.step == 1 {
-      let first = slice.first * rowBytes
-      return (UnsafeRawBufferPointer(rebasing: bytes[first..<first + slice.count * rowBytes]), owner)
-    }
-    let copy = AlignedBuffer(byteCount: slice.count * rowBytes)
-    for row in 0..<slice.count {
-      let source = (slice.first + row * slice.step) * rowBytes
-      UnsafeMutableRawBufferPointer(rebasing: copy.bytes[row * rowBytes..<(row + 1) * rowBytes])
-        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[source..<source + rowBytes]))
-    }
-    return (UnsafeRawBufferPointer(copy.bytes), copy)
+  /// The bytes from the first row of a slice, checked before, to its last.
+  func rows(_ slice: PackedMatrix.Slice, of rowBytes: Int) -> UnsafeRawBufferPointer {
+    guard slice.count > 0 else { return UnsafeRawBufferPointer(rebasing: bytes[..<0]) }
+    let first = slice.first * rowBytes
+    return UnsafeRawBufferPointer(rebasing: bytes[first..<first + ((slice.count - 1) * slice.step + 1) * rowBytes])
   }
 
   func check(_ slice: PackedMatrix.Slice, of available: Int) throws(ShapeError) {
