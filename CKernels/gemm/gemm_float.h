@@ -10,17 +10,14 @@
 #ifndef FLOAT_VECS
 #define FLOAT_VECS (PLAIN_ROWS / VEC_ROWS)
 #endif
-/// The most tokens for which a block is one panel, so that memory is read as one stream.
-#ifndef FLOAT_FEW
-#define FLOAT_FEW 4
-#endif
 /// The most tokens for which plain elements narrower than f32 are not widened first.
 #ifndef FLOAT_NARROW
 #define FLOAT_NARROW (2 * FLOAT_TOKENS)
 #endif
 enum {
-  PANEL = PLAIN_ROWS, RUN = 256, FLOAT_AHEAD = 3072, FLOAT_STEP = 16,
-  PANEL_VECS = PANEL / VEC_ROWS, FLOAT_PANELS = FLOAT_VECS / PANEL_VECS, FLOAT_ROWS = FLOAT_PANELS * PANEL
+  PANEL = PLAIN_ROWS, RUN = 256, FLOAT_STEP = 16,
+  PANEL_VECS = PANEL / VEC_ROWS, FLOAT_PANELS = FLOAT_VECS / PANEL_VECS, FLOAT_ROWS = FLOAT_PANELS * PANEL,
+  FLOAT_AHEAD = FLOAT_PANELS > 1 ? 2048 : 6144
 };
 _Static_assert((PANEL + FLOAT_ROWS) * RUN + 2 * FLOAT_ROWS * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, panels, sums and totals");
 
@@ -172,10 +169,10 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
   bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
   bool widens = !as_they_lie || (format != INDEX_f32 && m > FLOAT_NARROW);
   code_format codes = code_formats[format];
-  int64_t k = w->columns, width = element_bytes(format), step = m > FLOAT_FEW ? FLOAT_ROWS : PANEL;
+  int64_t k = w->columns, width = element_bytes(format);
   plain_product multiply = plain_product_of(widens ? INDEX_f32 : format);
-  for (int64_t r = row_begin; r < row_end; r += step) {
-    int panels = row_end - r > PANEL && step > PANEL ? FLOAT_PANELS : 1;
+  for (int64_t r = row_begin; r < row_end; r += FLOAT_ROWS) {
+    int panels = row_end - r > PANEL ? FLOAT_PANELS : 1;
     int64_t lanes = panels * PANEL;
     for (int64_t j = 0; j < m * lanes; j++) totals[j] = 0;
     for (int64_t begin = 0; begin < k; begin += segment) {
