@@ -76,6 +76,7 @@
   X(q4_0, 32, 18, 4, 32, LINES_HALF, NULL, 8, false, 8)                     \
   X(q4_1, 32, 20, 4, 32, LINES_HALF_MINIMUM, NULL, 0, false, 8)             \
   X(q5_0, 32, 22, 5, 32, LINES_HALF, NULL, 16, false, 4)                    \
+  X(q5_1, 32, 24, 5, 32, LINES_HALF_MINIMUM, NULL, 0, false, 4)             \
   X(q8_0, 32, 34, 8, 32, LINES_HALF, NULL, 0, true, 1)                      \
   X(q4_k, 256, 144, 4, 32, LINES_AFFINE, NULL, 0, false, 8)                 \
   X(q5_k, 256, 176, 5, 32, LINES_AFFINE, NULL, 0, false, 4)                 \

@@ -33,3 +33,9 @@ FORMAT void encode_q5_1(const float *restrict values, int64_t count, void *restr
     store_u32(block + 4, fifth);
   }
 }
+
+FORMAT void codes_q5_1(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
+  put_half(lines + HALF_LINE, row, block + 2);
+  unpack_nibbles_and_bits(block + 8, load_u32(block + 4), codes);
+}

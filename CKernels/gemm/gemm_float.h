@@ -130,7 +130,8 @@ BODY void multiply_run(int format, const uint8_t *panel, int64_t second, int pan
     }
     for (int64_t c = begin; c < end; c++, panel += PANEL * width) {
       vec weights[FLOAT_VECS];
-      UNROLLED for (int i = 0; i < vecs; i++) weights[i] = load_elements(format, panel + (i / PANEL_VECS) * second + (i % PANEL_VECS) * VEC_ROWS * width);
+      UNROLLED for (int i = 0; i < vecs; i++)
+        weights[i] = load_elements(format, panel + (i / PANEL_VECS) * second + (i % PANEL_VECS) * VEC_ROWS * width);
       UNROLLED for (int t = 0; t < tokens; t++) {
         vec v = splat(x[t][c]);
         UNROLLED for (int i = 0; i < vecs; i++) sum[t][i] = multiply_add(weights[i], v, sum[t][i]);
@@ -145,20 +146,22 @@ BODY void multiply_run(int format, const uint8_t *panel, int64_t second, int pan
 }
 
 /// `multiply_run` with the numbers of tokens and panels known to each of its cases: a function for each kind of plain elements.
-#define FLOAT_CASE(n) \
-  case n: \
-    if (n <= FLOAT_TOKENS && panels == 1) multiply_run(format, panel, second, 1, count, x, n, sums, first, ahead); \
-    if (n <= FLOAT_TOKENS && panels == FLOAT_PANELS && FLOAT_PANELS > 1) multiply_run(format, panel, second, FLOAT_PANELS, count, x, n, sums, first, ahead); \
+#define FLOAT_PARAMETERS                                                                                                                       \
+  const uint8_t *panel, int64_t second, int panels, int64_t count, const float *const *x, int64_t tokens, float *sums, bool first, float_ahead ahead
+#define FLOAT_TILE(n, panels) multiply_run(format, panel, second, panels, count, x, n, sums, first, ahead)
+#define FLOAT_CASE(n)                                                                             \
+  case n:                                                                                         \
+    if (n <= FLOAT_TOKENS && panels == 1) FLOAT_TILE(n, 1);                                       \
+    if (n <= FLOAT_TOKENS && panels > 1 && FLOAT_PANELS > 1) FLOAT_TILE(n, FLOAT_PANELS);         \
     break;
-#define MULTIPLY_PLAIN(f) \
-  __attribute__((noinline)) static void JOIN(multiply_##f, ISA)(const uint8_t *panel, int64_t second, int panels, int64_t count, \
-                                                                const float *const *x, int64_t tokens, float *sums, bool first, float_ahead ahead) { \
-    const int format = INDEX_##f; \
-    switch (tokens) { FOR_TOKENS(FLOAT_CASE) } \
+#define MULTIPLY_PLAIN(f)                                                            \
+  __attribute__((noinline)) static void JOIN(multiply_##f, ISA)(FLOAT_PARAMETERS) { \
+    const int format = INDEX_##f;                                                    \
+    switch (tokens) { FOR_TOKENS(FLOAT_CASE) }                                       \
   }
 MOE_PLAIN_FORMATS(MULTIPLY_PLAIN)
-typedef void (*plain_product)(const uint8_t *panel, int64_t second, int panels, int64_t count, const float *const *x, int64_t tokens, float *sums,
-                              bool first, float_ahead ahead);
+
+typedef void (*plain_product)(FLOAT_PARAMETERS);
 BODY plain_product plain_product_of(int format) {
   return format == INDEX_f16 ? JOIN(multiply_f16, ISA) : format == INDEX_bf16 ? JOIN(multiply_bf16, ISA) : JOIN(multiply_f32, ISA);
 }

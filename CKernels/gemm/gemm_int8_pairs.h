@@ -11,7 +11,8 @@
 enum { INT8_PAIRS = INT8_TOKENS / 2 };
 
 /// All columns of one panel for `tokens` tokens: totals[t] in the lanes of the rows. A token without a partner is its own.
-BODY void multiply_pairs(code_format f, const uint8_t *unit, int64_t columns, int64_t segment, const uint8_t *x, int tokens, vec totals[INT8_TOKENS]) {
+BODY void multiply_pairs(code_format f, const uint8_t *unit, int64_t columns, int64_t segment, const uint8_t *x, int tokens,
+                         vec totals[INT8_TOKENS]) {
   const uint8_t *end = unit + unit_bytes(f, columns);
   int pairs = (tokens + 1) / 2;
   for (int64_t at = 0, stop; at < columns; at = stop) {

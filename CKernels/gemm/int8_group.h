@@ -7,7 +7,10 @@
 #ifndef INT8_FEW
 #define INT8_FEW INT8_TOKENS
 #endif
-enum { INT8_RUN = 256, INT8_AHEAD = 4096, INT8_PANELS = VEC_ROWS / CODE_ROWS, INT8_ROWS = INT8_VECS * VEC_ROWS, INT8_PACKED = 2 * CODE_ROWS * INT8_RUN };
+enum {
+  INT8_RUN = 256, INT8_AHEAD = 4096, INT8_PACKED = 2 * CODE_ROWS * INT8_RUN,
+  INT8_PANELS = VEC_ROWS / CODE_ROWS, INT8_ROWS = INT8_VECS * VEC_ROWS
+};
 
 /// The scratch of a call: sums of the segment at hand and of those before, [tile][vector][token]; an unpacked run: codes [quad][vector], scales
 /// and minima [group][vector]; a packed run.
@@ -65,7 +68,8 @@ BODY void multiply_group(code_format f, int8_group w, int vecs, const uint8_t *x
   UNROLLED for (int q = 0; q < f.group / 4; q++) {
     bytes codes[INT8_VECS];
     UNROLLED for (int v = 0; v < vecs; v++)
-      codes[v] = w.is_unpacked ? load_all(w.codes + ((w.first_quad + q) * INT8_VECS + v) * 4 * VEC_ROWS) : load_factors(f, w.codes, w.panel, w.first_quad + q);
+      codes[v] = w.is_unpacked ? load_all(w.codes + ((w.first_quad + q) * INT8_VECS + v) * 4 * VEC_ROWS)
+                               : load_factors(f, w.codes, w.panel, w.first_quad + q);
     UNROLLED for (int t = 0; t < tokens; t++) {
       bytes activations = splat_quad(x + ((w.first_quad + q) * tokens + t) * 4);
       UNROLLED for (int v = 0; v < vecs; v++) {

@@ -41,7 +41,8 @@ package final class BorrowedExperts: @unchecked Sendable {
       let up = BorrowedMatrix(expert.up, bias: expert.upBias)
       (values + index).initialize(
         to: BorrowedExpert(
-          gate: expert.gate.map { BorrowedMatrix($0, bias: expert.gateBias) } ?? up, up: up, down: BorrowedMatrix(expert.down, bias: expert.downBias)))
+          gate: expert.gate.map { BorrowedMatrix($0, bias: expert.gateBias) } ?? up, up: up,
+          down: BorrowedMatrix(expert.down, bias: expert.downBias)))
     }
     self.values = UnsafePointer(values)
   }

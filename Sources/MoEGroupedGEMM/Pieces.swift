@@ -62,7 +62,8 @@ struct Pieces {
     let firsts: UnsafeMutablePointer<Int> = memory.room(for: groups.count + 1)
     firsts[0] = 0
     for group in 0..<groups.count { firsts[group + 1] = firsts[group] + cuts * ((groups.rows(of: group).count + part - 1) / part) }
-    (self.groups, self.weightRows, self.step, self.part, self.firsts, count) = (groups, weightRows, step, part, UnsafePointer(firsts), firsts[groups.count])
+    (self.groups, self.weightRows, self.step, self.part) = (groups, weightRows, step, part)
+    (self.firsts, count) = (UnsafePointer(firsts), firsts[groups.count])
   }
 
   subscript(piece: Int) -> Piece {
@@ -71,7 +72,8 @@ struct Pieces {
       let middle = (group + end) / 2
       if firsts[middle] <= piece { group = middle } else { end = middle }
     }
-    let rows = groups.rows(of: group), parts = (rows.count + part - 1) / part, (cut, index) = (piece - firsts[group]).quotientAndRemainder(dividingBy: parts)
+    let rows = groups.rows(of: group), parts = (rows.count + part - 1) / part
+    let (cut, index) = (piece - firsts[group]).quotientAndRemainder(dividingBy: parts)
     let first = cut * step, start = rows.lowerBound + index * part
     return Piece(
       expert: groups.expert(group), weightRows: first..<min(first + step, weightRows), rows: start..<min(start + part, rows.upperBound))
