@@ -24,9 +24,10 @@ BODY int64_t next_tile(int64_t tokens, int64_t most) {
   return (tokens + tiles - 1) / tiles;
 }
 
-typedef float float_four __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t int_four __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int8_t byte_sixteen __attribute__((vector_size(16), aligned(1), may_alias));
+typedef float float_octet __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t int_octet __attribute__((vector_size(32)));
+typedef int8_t bytes_of_octet __attribute__((vector_size(32)));
+typedef int8_t two_quads __attribute__((vector_size(8)));
 
 /// Groups of 32 values that are rounded together.
 enum { ROUNDED_GROUPS = 8 };
@@ -63,16 +64,16 @@ BODY rounding measure_groups(const float *x, int64_t groups) {
 /// the first and of the last 16.
 BODY void round_group(const float *x, float inverse, int32_t kept, uint8_t *codes, int64_t next, int32_t sums[2]) {
 #pragma STDC FP_CONTRACT OFF
-  int_four halves[2] = {{0}, {0}};
-  UNROLLED for (int q = 0; q < 8; q++) {
+  int_octet halves[2] = {{0}, {0}};
+  UNROLLED for (int i = 0; i < 4; i++) {
     // 1.5 * 2^23: the sum's last bits are the rounded integer.
-    int_four code = ((int_four)(*(const float_four *)(x + 4 * q) * inverse + 12582912.0f) - 0x4b400000) & kept;
-    byte_sixteen bytes = (byte_sixteen)code;
-    int8_t quad[4] = {bytes[0], bytes[4], bytes[8], bytes[12]};
-    memcpy(codes + q * next, quad, 4);
-    halves[q / 4] += code;
+    int_octet code = ((int_octet)(*(const float_octet *)(x + 8 * i) * inverse + 12582912.0f) - 0x4b400000) & kept;
+    bytes_of_octet bytes = (bytes_of_octet)code;
+    two_quads quads = __builtin_shufflevector(bytes, bytes, 0, 4, 8, 12, 16, 20, 24, 28);
+    memcpy(codes + 2 * i * next, &quads, 4), memcpy(codes + (2 * i + 1) * next, (const int8_t *)&quads + 4, 4);
+    halves[i / 2] += code;
   }
-  for (int h = 0; h < 2; h++) sums[h] = halves[h][0] + halves[h][1] + halves[h][2] + halves[h][3];
+  for (int h = 0; h < 2; h++) sums[h] = __builtin_reduce_add(halves[h]);
 }
 
 static void quantize_int8(const float *x, int64_t n, int8_t *codes, float *scales) {
