@@ -11,8 +11,8 @@
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
 // sixteen of each: see gemm/gemm_int8_tiles.h and gemm_bf16_tiles.h;
-// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, INT8_FEW, FLOAT_TOKENS where the numbers of chains, and of tokens and vectors in a tile, do
-// not suit its registers.
+// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW where the numbers of chains, and of tokens and
+// vectors in a tile, do not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
