@@ -53,7 +53,7 @@ static void router_logits(const float *x, int64_t x_stride, int64_t m, const flo
     tokens = m < LOGIT_TOKENS ? m : LOGIT_TOKENS;
 #define CASE(n) \
   case n: if (n <= LOGIT_TOKENS) logits_of(x, x_stride, n, w, bias, experts, hidden, logits, stride); break;
-    switch (tokens) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) }
+    switch (tokens) { FOR_TOKENS(CASE) }
 #undef CASE
   }
 }

@@ -23,6 +23,8 @@ BODY words dot(words sum, bytes codes, bytes x) {
   hide(&products);
   return products;
 }
+/// x with the signs of the codes.
+BODY bytes signed_as(bytes x, bytes codes) { return _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), _mm512_setzero_si512(), x); }
 BODY words signed_dot(words sum, bytes codes, bytes x) { return dot(sum, _mm512_abs_epi8(codes), signed_as(x, codes)); }
 BODY ints sum_words(words a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 

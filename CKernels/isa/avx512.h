@@ -75,8 +75,6 @@ BODY bytes splat_quad(const uint8_t *p) {
   memcpy(&quad, p, 4);
   return _mm512_set1_epi32(quad);
 }
-/// x with the signs of the codes.
-BODY bytes signed_as(bytes x, bytes codes) { return _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), _mm512_setzero_si512(), x); }
 
 BODY words no_words(void) { return _mm512_setzero_si512(); }
 /// Hidden, so that chains of sums stay chains.
