@@ -123,6 +123,7 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
     .activate = activate,
     .quantize_int8 = quantize_int8,
     .combine = combine,
+    .add_rows = add_rows,
     .peak_multiply_add = peak_multiply_add,
 #ifdef MULTIPLIES_TILES
     .peak_int8 = peak_int8_tiles,

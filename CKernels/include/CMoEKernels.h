@@ -184,6 +184,10 @@ typedef struct moe_kernels {
   /// `rows` NULL means row i, `weights` NULL ones, `start` NULL zeros; y may be start.
   void (*combine)(const float *x, int64_t x_stride, const int64_t *rows, const float *weights, float scale, int64_t k, const float *start,
                   int64_t n, float *y);
+  /// y[rows[i] * y_stride + j] += weight * x[i * x_stride + j] for j in [0, n), i in [0, m) in order: weight is weights[i] * scale, NULL for ones. As
+  /// `combine` sums.
+  void (*add_rows)(const float *x, int64_t x_stride, int64_t m, int64_t n, const float *weights, float scale, const int32_t *rows, float *y,
+                   int64_t y_stride);
   /// For measuring peaks: multiply-adds in registers only. `operations` is set to what was done, 2 a multiply-add and lane.
   float (*peak_multiply_add)(int64_t steps, int64_t *operations);
   /// Likewise on int8, the products summed in 16 bits, and in 32 bits.

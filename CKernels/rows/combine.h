@@ -1,4 +1,4 @@
-// The weighted sum of a token's expert rows, a stretch of columns of all rows at once.
+// Weighted sums of expert rows: all rows of one token at once, or the rows of one expert each to its token.
 #pragma once
 
 /// Vectors of sums that stay in registers, and how far ahead of them a row is asked for, in bytes.
@@ -27,5 +27,16 @@ static void combine(const float *x, int64_t x_stride, const int64_t *rows, const
       sum += weight * x[row * x_stride + j];
     }
     y[j] = sum;
+  }
+}
+
+static void add_rows(const float *x, int64_t x_stride, int64_t m, int64_t n, const float *weights, float scale, const int32_t *rows, float *y,
+                     int64_t y_stride) {
+  for (int64_t i = 0; i < m; i++) {
+    const float *values = x + i * x_stride;
+    float *sums = y + rows[i] * y_stride, weight = weights ? weights[i] * scale : scale;
+    int64_t j = 0;
+    for (; j + VEC_ROWS <= n; j += VEC_ROWS) store_vec(sums + j, multiply_add(load_vec(values + j), splat(weight), load_vec(sums + j)));
+    for (; j < n; j++) sums[j] += weight * values[j];
   }
 }

@@ -41,12 +41,12 @@ extension MoELayer {
   public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
     let outputs = FloatRows(count: plan.rows, columns: weights.experts.hidden), memory = StageMemory()
-    backend.down(pass(plan, activated: activated.rows, outputs: outputs), nil, memory, followsGateUp: false)
+    backend.down(pass(plan, activated: activated.rows), into: outputs, memory)
     withExtendedLifetime(memory) {}
     return outputs.states
   }
 
-  /// Sum of every token's expert rows by their coefficients, in order of rank, and its identity experts' share, [tokens, expert width].
+  /// Sum of every token's expert rows by their coefficients, in order of expert, and its identity experts' share, [tokens, expert width].
   ///
   /// - Parameters:
   ///   - plan: the plan that `gateUp` was given.
@@ -57,7 +57,7 @@ extension MoELayer {
     try check(plan, outputs, rows: plan.rows, columns: weights.experts.hidden)
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
     let output = FloatRows(count: plan.tokenCount, columns: weights.experts.hidden)
-    backend.combine(pass(plan, input: hiddenStates.rows, outputs: outputs.rows), nil, into: output, adding: false)
+    backend.combine(pass(plan, input: hiddenStates.rows), outputs.rows, into: output, adding: false)
     return output.states
   }
 
@@ -69,9 +69,9 @@ extension MoELayer {
   }
 
   /// A pass with the rows that one stage touches.
-  private func pass(_ plan: DispatchPlan, input: FloatRows? = nil, activated: FloatRows? = nil, outputs: FloatRows? = nil) -> ExpertPass {
+  private func pass(_ plan: DispatchPlan, input: FloatRows? = nil, activated: FloatRows? = nil) -> ExpertPass {
     let none = FloatRows(count: 0, columns: 0)
-    return ExpertPass(weights.experts, plan, input: input ?? none, activated: activated ?? none, outputs: outputs ?? none)
+    return ExpertPass(weights.experts, plan, input: input ?? none, activated: activated ?? none, in: PassMemory())
   }
 }
 

@@ -155,10 +155,8 @@ public struct MoELayer: Sendable {
     let shared = weights.shared.map { memory.shared.pass($0, input: hidden) }
     backend.gateUp(routed, shared, memory.stages, feedsDown: true)
     finished(.gateUp)
-    backend.down(routed, shared, memory.stages, followsGateUp: true)
+    downCombined(routed, shared, into: result, memory)
     finished(.down)
-    combine(routed, shared, into: result, memory)
-    finished(.combine)
     result.finish(weights.outputBias, into: output, on: machine.pool)
     return routing
   }
@@ -172,12 +170,12 @@ public struct MoELayer: Sendable {
   }
 
   /// The sum of all experts' rows; latent experts' are projected before the shared expert's are added.
-  private func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into result: FloatRows, _ memory: Workspace) {
-    guard let latentOut = weights.latentOut else { return backend.combine(routed, shared, into: result, adding: false) }
+  private func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into result: FloatRows, _ memory: Workspace) {
+    guard let latentOut = weights.latentOut else { return backend.downCombined(routed, shared, into: result, adding: false, memory.stages) }
     let combined = FloatRows(count: result.count, columns: latentOut.columns, in: memory.combined)
-    backend.combine(routed, nil, into: combined, adding: false)
+    backend.downCombined(routed, nil, into: combined, adding: false, memory.stages)
     backend.project(latentOut, combined, into: result, memory.stages)
-    if let shared { backend.combine(shared, nil, into: result, adding: true) }
+    if let shared { backend.downCombined(shared, nil, into: result, adding: true, memory.stages) }
   }
 
   private func check(_ input: RowView, _ output: MutableRowView, _ routing: RouterOutput?) throws(MoEError) {

@@ -21,7 +21,7 @@ public final class Workspace: Sendable {
   private let inUse = Atomic(false)
   let hidden = GrowableBuffer(), result = GrowableBuffer(), latent = GrowableBuffer(), combined = GrowableBuffer()
   let choices = GrowableBuffer(), sharedCoefficients = GrowableBuffer()
-  let routed = PassMemory(), shared = PassMemory()
+  let routed = BankMemory(), shared = BankMemory()
   let stages = StageMemory()
   /// Written by the one call that claimed the workspace.
   nonisolated(unsafe) var routing = RouterOutput()
@@ -50,21 +50,20 @@ public final class Workspace: Sendable {
 }
 
 /// Memory of one bank's pass.
-final class PassMemory: Sendable {
-  private let activated = GrowableBuffer(), outputs = GrowableBuffer()
+final class BankMemory: Sendable {
+  private let activated = GrowableBuffer(), stages = PassMemory()
   /// Written by the one call that claimed the workspace.
   nonisolated(unsafe) var plan = DispatchPlan()
 
   /// The pass of `plan` through a bank.
   func pass(_ bank: ExpertBank, input: FloatRows) -> ExpertPass {
     ExpertPass(
-      bank, plan, input: input, activated: FloatRows(count: plan.rows, columns: bank.intermediate, in: activated),
-      outputs: FloatRows(count: plan.rows, columns: bank.hidden, in: outputs))
+      bank, plan, input: input, activated: FloatRows(count: plan.rows, columns: bank.intermediate, in: activated), in: stages)
   }
 
   func release() {
     activated.release()
-    outputs.release()
+    stages.release()
     plan = DispatchPlan()
   }
 }

@@ -16,7 +16,7 @@ public struct DispatchPlan: Sendable {
   public private(set) var weights: [Float] = []
   /// Rank of each row among its token's assignments.
   public private(set) var slots: [Int32] = []
-  /// Rows of token t, in order of rank, are `rowOf[rowOffsets[t]..<rowOffsets[t + 1]]`.
+  /// Rows of token t, ascending and so in order of expert, are `rowOf[rowOffsets[t]..<rowOffsets[t + 1]]`.
   public private(set) var rowOf: [Int] = []
   /// First entry of each token in `rowOf`; tokens + 1 entries.
   public private(set) var rowOffsets: [Int] = [0]
@@ -47,8 +47,7 @@ public struct DispatchPlan: Sendable {
     tokens.refill(0, count: rows)
     slots.refill(0, count: rows)
     weights.refill(0, count: rows)
-    rowOf.removeAll(keepingCapacity: true)
-    rowOffsets.refill(0, count: 1)
+    rowOffsets.refill(0, count: routing.tokens + 1)
     identityWeights.refill(0, count: identity && routing.experts > experts ? routing.tokens : 0)
     for token in 0..<routing.tokens {
       let first = routing.offsets[token]
@@ -58,18 +57,24 @@ public struct DispatchPlan: Sendable {
           if identity { identityWeights[token] += routing.weights[assignment] }
           continue
         }
-        // Each group's first row moves to its end, where the next group begins.
+        // Each group's first row moves to its end, where the next group begins; `moveBack` undoes it.
         let row = offsets[expert]
         offsets[expert] += 1
         tokens[row] = Int32(token)
         slots[row] = Int32(assignment - first)
         weights[row] = routing.weights[assignment]
-        rowOf.append(row)
+        rowOffsets[token + 1] += 1
       }
-      rowOffsets.append(rowOf.count)
     }
-    for expert in stride(from: experts, to: 0, by: -1) { offsets[expert] = offsets[expert - 1] }
-    offsets[0] = 0
+    moveBack(&offsets)
+    rowOf.refill(0, count: rows)
+    for token in 0..<routing.tokens { rowOffsets[token + 1] += rowOffsets[token] }
+    for row in 0..<rows {
+      let token = Int(tokens[row])
+      rowOf[rowOffsets[token]] = row
+      rowOffsets[token] += 1
+    }
+    moveBack(&rowOffsets)
   }
 
   /// As the initialiser, in the memory of the plan that was here.
@@ -96,6 +101,12 @@ public struct DispatchPlan: Sendable {
   public var rows: Int { tokens.count }
   /// Rows of one expert.
   public func rows(of expert: Int) -> Range<Int> { offsets[expert]..<offsets[expert + 1] }
+}
+
+/// Ends of groups, which are the firsts of the next ones, to firsts again.
+private func moveBack(_ offsets: inout [Int]) {
+  for group in stride(from: offsets.count - 1, to: 0, by: -1) { offsets[group] = offsets[group - 1] }
+  offsets[0] = 0
 }
 
 extension Array {

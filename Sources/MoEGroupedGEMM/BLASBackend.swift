@@ -55,15 +55,16 @@ extension BLASBackend: GroupedGEMMBackend {
     }
   }
 
-  package func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, followsGateUp: Bool) {
-    down(routed)
-    if let shared { down(shared) }
+  package func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool, _ memory: StageMemory) {
+    down(routed, into: routed.outputs, memory)
+    combine(routed, routed.outputs, into: output, adding: adding)
+    if let shared { downCombined(shared, nil, into: output, adding: true, memory) }
   }
 
-  private func down(_ pass: ExpertPass) {
+  package func down(_ pass: ExpertPass, into outputs: FloatRows, _ memory: StageMemory) {
     for expert in pass.plan.activeExperts {
       let group = pass.plan.rows(of: Int(expert)), weights = pass.bank.experts[Int(expert)]
-      multiply(weights.down, pass.activated.part(group), pass.outputs.part(group), weights.downBias)
+      multiply(weights.down, pass.activated.part(group), outputs.part(group), weights.downBias)
     }
   }
 
@@ -71,8 +72,8 @@ extension BLASBackend: GroupedGEMMBackend {
     multiply(matrix, input, outputs, nil)
   }
 
-  package func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool) {
-    host.combine(routed, shared, into: output, adding: adding)
+  package func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool) {
+    host.combine(pass, outputs, into: output, adding: adding)
   }
 
   private func multiply(_ matrix: PackedMatrix, _ input: FloatRows, _ out: FloatRows, _ bias: [Float]?) {

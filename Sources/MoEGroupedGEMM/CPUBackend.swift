@@ -1,6 +1,7 @@
 // The CPU backend: kernels of one ISA, driven by a pool of threads.
 
 internal import CMoEKernels
+internal import MoEDispatch
 package import MoEExperts
 package import MoEPlacement
 package import MoETensors
@@ -24,69 +25,83 @@ extension CPUBackend: GroupedGEMMBackend {
   package func usesInt8(_ bank: ExpertBank) -> Bool { bank.gateUpFormats.contains { takesInt8($0) } || bank.downFormats.contains { takesInt8($0) } }
 
   package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) {
-    func input(_ pass: ExpertPass, _ memory: InputMemory) -> StageInput { StageInput(gateUpOf: pass, self, in: memory) }
-    let first = input(routed, memory.routed), second = shared.map { input($0, memory.shared) }
+    let input = StageInput(gateUpOf: routed, self), sharedInput = shared.map { StageInput(gateUpOf: $0, self) }
     pool.run(
-      both(shared, second) { InputWork($1, gateUpOf: $0, kernels, in: memory.shared.pieces) },
-      InputWork(first, gateUpOf: routed, kernels, in: memory.routed.pieces), queues: memory.queues)
-    let scratch = scratch(columns: max(routed.bank.hidden, shared?.bank.hidden ?? 0), for: routed, shared, step: gateUpStep, in: memory)
-    func work(_ pass: ExpertPass, _ input: StageInput, _ memory: InputMemory) -> GateUpWork {
+      both(shared, sharedInput) { InputWork($1, gateUpOf: $0, kernels) }, InputWork(input, gateUpOf: routed, kernels), queues: memory.queues)
+    let scratch = scratch(routed, shared, columns: \.hidden, step: gateUpStep, in: memory)
+    func work(_ pass: ExpertPass, _ input: StageInput) -> GateUpWork {
       GateUpWork(
-        product: Product(kernels: kernels.row, input: input), cut: cut(pass, pass.bank.intermediate, step: gateUpStep, in: memory),
+        product: Product(kernels: kernels.row, input: input), cut: cut(pass, pass.bank.intermediate, step: gateUpStep),
         experts: pass.bank.borrowed.values, activation: pass.bank.activation.borrowed, isGated: pass.bank.isGated, hidden: pass.bank.hidden,
-        activated: pass.activated, rounded: feedsDown ? StageInput(downOf: pass, self, in: memory).rounded : nil, scratch: scratch)
+        activated: pass.activated, rounded: feedsDown ? StageInput(downOf: pass, self).rounded : nil, scratch: scratch)
     }
-    pool.run(both(shared, second) { work($0, $1, memory.shared) }, work(routed, first, memory.routed), queues: memory.queues)
+    pool.run(both(shared, sharedInput, work), work(routed, input), queues: memory.queues)
     withExtendedLifetime((routed, shared)) {}
   }
 
-  package func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, followsGateUp: Bool) {
-    func input(_ pass: ExpertPass, _ memory: InputMemory) -> StageInput { StageInput(downOf: pass, self, in: memory) }
-    let first = input(routed, memory.routed), second = shared.map { input($0, memory.shared) }
-    if !followsGateUp {
+  package func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool, _ memory: StageMemory) {
+    let scratch = scratch(routed, shared, columns: \.intermediate, step: stripStep, in: memory)
+    if suitsStrips(routed.plan, output.columns) {
+      func part(_ pass: ExpertPass) -> StripPart { StripPart(pass, StageInput(downOf: pass, self), kernels.row) }
       pool.run(
-        both(shared, second) { InputWork($1, RowGroups($0.plan), kernels, in: memory.shared.pieces) },
-        InputWork(first, RowGroups(routed.plan), kernels, in: memory.routed.pieces), queues: memory.queues)
+        StripWork(routed: part(routed), shared: shared.map(part), output: output, adding: adding, step: stripStep, scratch: scratch),
+        queues: memory.queues)
+    } else {
+      pool.run(shared.map { work($0, into: $0.outputs, scratch) }, work(routed, into: routed.outputs, scratch), queues: memory.queues)
+      combine(routed, routed.outputs, into: output, adding: adding)
+      if let shared { combine(shared, shared.outputs, into: output, adding: true) }
     }
-    let scratch = scratch(columns: max(routed.bank.intermediate, shared?.bank.intermediate ?? 0), for: routed, shared, in: memory)
-    func work(_ pass: ExpertPass, _ input: StageInput, _ memory: InputMemory) -> DownWork {
-      DownWork(
-        product: Product(kernels: kernels.row, input: input), cut: cut(pass, pass.bank.hidden, step: downStep, in: memory),
-        experts: pass.bank.borrowed.values, outputs: pass.outputs, scratch: scratch)
-    }
-    pool.run(both(shared, second) { work($0, $1, memory.shared) }, work(routed, first, memory.routed), queues: memory.queues)
     withExtendedLifetime((routed, shared)) {}
+  }
+
+  package func down(_ pass: ExpertPass, into outputs: FloatRows, _ memory: StageMemory) {
+    pool.run(InputWork(StageInput(downOf: pass, self), RowGroups(pass.plan), kernels, in: pass.memory.pieces), queues: memory.queues)
+    pool.run(work(pass, into: outputs, scratch(pass, nil, columns: \.intermediate, in: memory)), queues: memory.queues)
+    withExtendedLifetime(pass) {}
+  }
+
+  private func work(_ pass: ExpertPass, into outputs: FloatRows, _ scratch: StageScratch) -> DownWork {
+    DownWork(
+      product: Product(kernels: kernels.row, input: StageInput(downOf: pass, self)), cut: cut(pass, pass.bank.hidden, step: downStep),
+      experts: pass.bank.borrowed.values, outputs: outputs, scratch: scratch)
+  }
+
+  package func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool) {
+    pool.run(tasks: output.count, CombineWork(kernels: kernels, pass: pass, outputs: outputs, output: output, adding: adding))
   }
 
   package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) {
-    let stage = StageInput(input, for: matrix, self, in: memory.routed), groups = RowGroups(everyRow: input.count)
-    pool.run(InputWork(stage, groups, kernels, in: memory.routed.pieces), queues: memory.queues)
+    let stage = StageInput(input, for: matrix, self, in: memory.projection), groups = RowGroups(everyRow: input.count)
+    pool.run(InputWork(stage, groups, kernels, in: memory.projection.pieces), queues: memory.queues)
     let scratch = StageScratch(workers: pool.threads, columns: matrix.columns, reorders: matrix.inputOrder != nil, in: memory.scratch)
     pool.run(
       ProjectWork(
-        product: Product(kernels: kernels.row, input: stage), cut: cut(groups, matrix.rows, step: downStep, in: memory.routed),
+        product: Product(kernels: kernels.row, input: stage), cut: cut(groups, matrix.rows, step: downStep, in: memory.projection),
         matrix: BorrowedMatrix(matrix), outputs: outputs, scratch: scratch),
       queues: memory.queues)
     withExtendedLifetime(matrix) {}
   }
 
-  package func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool) {
-    pool.run(
-      tasks: output.count,
-      CombineWork(kernels: kernels, routed: routed, shared: shared ?? routed, hasShared: shared != nil, output: output, adding: adding))
+  /// True where an expert has rows enough that reading its weights in one go matters less than writing and reading the rows behind down, and a
+  /// thread strips enough for all to finish together.
+  private func suitsStrips(_ plan: DispatchPlan, _ columns: Int) -> Bool {
+    plan.rows >= 16 * plan.activeExperts.count && (pool.threads == 1 || columns >= 4 * stripStep * pool.threads)
   }
 
-  private func scratch(columns: Int, for routed: ExpertPass, _ shared: ExpertPass?, step: Int = 0, in memory: StageMemory) -> StageScratch {
-    let reorders = routed.bank.reordersColumns || shared?.bank.reordersColumns == true
-    return StageScratch(workers: pool.threads, columns: columns, reorders: reorders, step: step, in: memory.scratch)
+  /// - Parameter columns: width of a bank's rows that meet its weights.
+  private func scratch(
+    _ routed: ExpertPass, _ shared: ExpertPass?, columns: KeyPath<ExpertBank, Int>, step: Int = 0, in memory: StageMemory
+  ) -> StageScratch {
+    StageScratch(
+      workers: pool.threads, columns: max(routed.bank[keyPath: columns], shared?.bank[keyPath: columns] ?? 0),
+      reorders: routed.bank.reordersColumns || shared?.bank.reordersColumns == true, step: step, in: memory.scratch)
   }
 
-  private func cut(_ pass: ExpertPass, _ weightRows: Int, step: Int, in memory: InputMemory) -> Pieces {
-    cut(RowGroups(pass.plan), weightRows, step: step, in: memory)
+  private func cut(_ pass: ExpertPass, _ weightRows: Int, step: Int) -> Pieces {
+    cut(RowGroups(pass.plan), weightRows, step: step, in: pass.memory)
   }
 
-  /// Pieces of `step` weight rows; where these are too few for the workers to finish together, parts of an expert's rows.
-  private func cut(_ groups: RowGroups, _ weightRows: Int, step: Int, in memory: InputMemory) -> Pieces {
+  private func cut(_ groups: RowGroups, _ weightRows: Int, step: Int, in memory: PassMemory) -> Pieces {
     let whole = groups.count * ((weightRows + step - 1) / step), wanted = 8 * pool.threads
     let parts = (wanted + max(1, whole) - 1) / max(1, whole)
     let part = (groups.rows + parts - 1) / parts
@@ -100,6 +115,9 @@ extension CPUBackend: GroupedGEMMBackend {
 
 /// Weight rows of a piece: whole panels of every format, and whole groups of int8 activations.
 private let gateUpStep = 32, downStep = 32
+
+/// Output columns of a strip: see `StripWork`.
+private let stripStep = 128
 
 /// The work of the shared expert's pass, where there is one.
 private func both<Work>(_ pass: ExpertPass?, _ input: StageInput?, _ work: (ExpertPass, StageInput) -> Work) -> Work? {

@@ -1,4 +1,4 @@
-// The combine on the CPU: sums of each token's rows, a token a task.
+// The combine on the CPU, alone: sums of each token's rows, a token a task.
 
 internal import CMoEKernels
 internal import MoEDispatch
@@ -6,24 +6,18 @@ internal import MoEExperts
 internal import MoEPlacement
 internal import MoETensors
 
-/// Sums of the rows of each token by their coefficients: routed experts in order of rank, identity experts, the shared expert.
+/// Sums of the rows of each token by their coefficients, in order of expert, then of its identity experts.
 struct CombineWork: ParallelWork {
-  let kernels: KernelTable, routed: ExpertPass, shared: ExpertPass, hasShared: Bool, output: FloatRows, adding: Bool
+  let kernels: KernelTable, pass: ExpertPass, outputs: FloatRows, output: FloatRows, adding: Bool
 
   func perform(task token: Int, worker: Int) {
-    add(routed, token, isFirst: !adding)
-    if hasShared { add(shared, token, isFirst: false) }
-  }
-
-  /// - Parameter isFirst: true where the output holds nothing yet.
-  private func add(_ pass: ExpertPass, _ token: Int, isFirst: Bool) {
     let target = output.row(token), bank = pass.bank, plan = pass.plan
     let rows = plan.rowOffsets[token]..<plan.rowOffsets[token + 1]
     plan.rowOf.withUnsafeBufferPointer { rowOf in
       plan.weights.withUnsafeBufferPointer { weights in
         kernels.combine(
-          pass.outputs.base, stride: pass.outputs.stride, rows: UnsafeBufferPointer(rebasing: rowOf[rows]),
-          weights: bank.weightOnInput ? nil : weights.baseAddress, scale: bank.outputScale, startingFrom: isFirst ? nil : target, output.columns,
+          outputs.base, stride: outputs.stride, rows: UnsafeBufferPointer(rebasing: rowOf[rows]),
+          weights: bank.weightOnInput ? nil : weights.baseAddress, scale: bank.outputScale, startingFrom: adding ? target : nil, output.columns,
           into: target)
       }
     }

@@ -17,23 +17,24 @@ package protocol GroupedGEMMBackend: Sendable {
 
   /// activated[row] = act(gate x) * up x for the token x of every row of each plan.
   ///
-  /// - Parameter feedsDown: true when `down` follows with the same memory: the backend may keep the rows there in a form of its own.
+  /// - Parameter feedsDown: true when `downCombined` follows with the same memory: the backend may keep the rows there in a form of its own.
   func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool)
 
-  /// outputs[row] = down activated[row] (+ bias).
-  ///
-  /// - Parameter followsGateUp: true when `gateUp` came before and fed it; false when the rows are in `activated`.
-  func down(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, followsGateUp: Bool)
+  /// output[token] = sum over its rows, in order of expert, of coefficient * (down activated[row] (+ bias)), plus identity experts' share of the
+  /// input, plus the shared expert's row; added to what is there when `adding`. Follows `gateUp`, which fed it.
+  func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool, _ memory: StageMemory)
+
+  /// outputs[row] = down activated[row] (+ bias), alone.
+  func down(_ pass: ExpertPass, into outputs: FloatRows, _ memory: StageMemory)
+
+  /// output[token] = sum over its rows of `outputs`, in the order and with the bits of `downCombined`, alone; added to what is there when `adding`.
+  func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool)
 
   /// outputs = matrix x for every row: dense projections around the experts.
   func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory)
-
-  /// output[token] = sum over its rows, in order of rank, of coefficient * outputs[row], plus identity experts' share of the input, plus
-  /// the shared expert's row; added to what is there when `adding`.
-  func combine(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool)
 }
 
-/// One bank's share of a call: its plan, and the rows before, between and after its two products.
+/// One bank's share of a call: its plan, and the rows before and between its two products.
 package struct ExpertPass: Sendable {
   package let bank: ExpertBank
   package let plan: DispatchPlan
@@ -41,14 +42,16 @@ package struct ExpertPass: Sendable {
   package let input: FloatRows
   /// [plan.rows, bank.intermediate].
   package let activated: FloatRows
-  /// [plan.rows, bank.hidden].
-  package let outputs: FloatRows
+  let memory: PassMemory
 
-  package init(_ bank: ExpertBank, _ plan: DispatchPlan, input: FloatRows, activated: FloatRows, outputs: FloatRows) {
+  package init(_ bank: ExpertBank, _ plan: DispatchPlan, input: FloatRows, activated: FloatRows, in memory: PassMemory) {
     self.bank = bank
     self.plan = plan
     self.input = input
     self.activated = activated
-    self.outputs = outputs
+    self.memory = memory
   }
+
+  /// [plan.rows, bank.hidden], for a backend that combines after down.
+  var outputs: FloatRows { FloatRows(count: plan.rows, columns: bank.hidden, in: memory.outputs) }
 }

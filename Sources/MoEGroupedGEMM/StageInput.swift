@@ -13,8 +13,8 @@ struct StageInput {
   let rounded: RoundedRows?
 
   /// What gate and up read: the token of every row of the plan, multiplied by its coefficient where the bank weighs inputs.
-  init(gateUpOf pass: ExpertPass, _ backend: CPUBackend, in memory: InputMemory) {
-    let bank = pass.bank, plan = pass.plan
+  init(gateUpOf pass: ExpertPass, _ backend: CPUBackend) {
+    let bank = pass.bank, plan = pass.plan, memory = pass.memory
     rows = bank.weightOnInput ? FloatRows(count: plan.rows, columns: bank.hidden, in: memory.weighted) : pass.input
     list = bank.weightOnInput ? nil : plan.tokens.withUnsafeBufferPointer { $0.baseAddress }
     rounded = RoundedRows(
@@ -23,14 +23,15 @@ struct StageInput {
   }
 
   /// What down reads.
-  init(downOf pass: ExpertPass, _ backend: CPUBackend, in memory: InputMemory) {
+  init(downOf pass: ExpertPass, _ backend: CPUBackend) {
     (rows, list) = (pass.activated, nil)
     rounded = RoundedRows(
-      pass.bank.downFormats, where: { backend.takesInt8($0) }, rows: pass.plan.rows, columns: pass.bank.intermediate, in: memory.activated)
+      pass.bank.downFormats, where: { backend.takesInt8($0) }, rows: pass.plan.rows, columns: pass.bank.intermediate,
+      in: pass.memory.activated)
   }
 
   /// Rows as they are, for one matrix.
-  init(_ rows: FloatRows, for matrix: PackedMatrix, _ backend: CPUBackend, in memory: InputMemory) {
+  init(_ rows: FloatRows, for matrix: PackedMatrix, _ backend: CPUBackend, in memory: PassMemory) {
     (self.rows, list) = (rows, nil)
     rounded = RoundedRows(
       [matrix.format], where: { matrix.suitsInt8 && backend.takesInt8($0) }, rows: rows.count, columns: rows.columns, in: memory.rounded)
@@ -53,8 +54,8 @@ struct InputWork: PieceWork {
   }
 
   /// Prepares what gate and up of a pass read.
-  init(_ input: StageInput, gateUpOf pass: ExpertPass, _ kernels: KernelTable, in memory: GrowableBuffer) {
-    let plan = pass.plan
+  init(_ input: StageInput, gateUpOf pass: ExpertPass, _ kernels: KernelTable) {
+    let plan = pass.plan, memory = pass.memory.pieces
     // The experts of one token read the same row.
     self.init(input, plan.tokenCount == 1 && !pass.bank.weightOnInput ? RowGroups(everyRow: min(1, plan.rows)) : RowGroups(plan), kernels, in: memory)
     guard pass.bank.weightOnInput else { return }

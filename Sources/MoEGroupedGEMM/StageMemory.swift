@@ -3,24 +3,30 @@
 internal import CMoEKernels
 internal import MoETensors
 
-/// What the stages of one forward pass keep beside their rows; a stage uses the memory of the one before again.
+/// What the stages of one forward pass share; a stage uses the memory of the one before again.
 package final class StageMemory: Sendable {
-  /// Inputs of the routed experts and of the shared one.
-  let routed = InputMemory(), shared = InputMemory()
+  /// Of a projection around the experts.
+  let projection = PassMemory()
   let scratch = GrowableBuffer(), queues = GrowableBuffer()
 
   package init() {}
 
   /// Gives the memory back.
   package func release() {
-    for input in [routed, shared] { for buffer in [input.weighted, input.rounded, input.activated, input.pieces] { buffer.release() } }
+    projection.release()
     for buffer in [scratch, queues] { buffer.release() }
   }
 }
 
-/// Memory of a pass: its rows times their coefficients, their int8 form, the int8 form of what lies between its products, the cut into pieces.
-struct InputMemory: Sendable {
-  let weighted = GrowableBuffer(), rounded = GrowableBuffer(), activated = GrowableBuffer(), pieces = GrowableBuffer()
+/// What one bank's stages keep beside their rows: rows times their coefficients, their int8 form, the int8 form of what lies between the products,
+/// the cut into pieces, and the rows behind down where they are not combined at once.
+package final class PassMemory: Sendable {
+  let weighted = GrowableBuffer(), rounded = GrowableBuffer(), activated = GrowableBuffer(), pieces = GrowableBuffer(), outputs = GrowableBuffer()
+
+  package init() {}
+
+  /// Gives the memory back.
+  package func release() { for buffer in [weighted, rounded, activated, pieces, outputs] { buffer.release() } }
 }
 
 /// Memory of one worker for one stage.
@@ -39,7 +45,7 @@ struct StageScratch {
   /// - Parameters:
   ///   - columns: width of the widest input.
   ///   - reorders: true when some matrix wants its input columns in another order.
-  ///   - step: weight rows of a piece whose products are activated.
+  ///   - step: weight rows of a piece whose products are activated or combined.
   init(workers: Int, columns: Int, reorders: Bool, step: Int = 0, in buffer: GrowableBuffer) {
     gemm = Int(moe_gemm_scratch())
     inputs = reorders ? (tokenTile * columns + 15) / 16 * 16 : 0

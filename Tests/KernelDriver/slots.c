@@ -210,6 +210,27 @@ static void check_combine(const moe_kernels *kernels) {
       }
 }
 
+/// Rows each to one of three sums, as `combine` sums them.
+static void check_add_rows(const moe_kernels *kernels) {
+  enum { LINES = 9, SUMS = 3, STRIDE = 421 };
+  static float x[LINES * STRIDE], weights[LINES], y[SUMS * STRIDE], expected[SUMS * STRIDE];
+  seeded random = {34};
+  fill_floats(&random, x, LINES * STRIDE, 1), fill_floats(&random, weights, LINES, 1);
+  for (int64_t n = 0; n < STRIDE - 1; n += n < 40 ? 1 : 29)
+    for (int64_t m = 0; m <= LINES; m++)
+      for (int is_weighted = 0; is_weighted < 2; is_weighted++) {
+        int32_t rows[LINES];
+        fill_floats(&random, y, SUMS * STRIDE, 1), memcpy(expected, y, sizeof y);
+        for (int64_t i = 0; i < m; i++) {
+          float *sum = expected + STRIDE * (rows[i] = (int32_t)next_below(&random, SUMS));
+          kernels->combine(x + i * STRIDE, 0, NULL, is_weighted ? weights + i : NULL, 0.7f, 1, sum, n, sum);
+        }
+        kernels->add_rows(x, STRIDE, m, n, is_weighted ? weights : NULL, 0.7f, rows, y, STRIDE);
+        check(same_bits(y, expected, SUMS * STRIDE), "add_rows of %lld rows of %lld: other bits than combine, or written outside", (long long)m,
+              (long long)n);
+      }
+}
+
 static void check_peaks(const moe_kernels *kernels) {
   float (*const peaks[])(int64_t, int64_t *) = {kernels->peak_multiply_add, kernels->peak_int8, kernels->peak_int8_wide};
   for (int i = 0; i < 3; i++) {
@@ -226,5 +247,6 @@ void check_slots(const moe_kernels *kernels, const moe_kernels *scalar) {
   check_activate(kernels);
   check_quantize(kernels, scalar);
   check_combine(kernels);
+  check_add_rows(kernels);
   check_peaks(kernels);
 }

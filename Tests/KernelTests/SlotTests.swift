@@ -98,6 +98,30 @@ import Testing
     }
   }
 
+  /// Rows added one by one are what `combine` sums at once.
+  @Test(arguments: KernelTable.runnable)
+  func rowsAddUpToTheirCombination(_ table: KernelTable) {
+    var random = SeededRandom(seed: 34)
+    for count in Self.counts {
+      for k in [0, 1, 5] {
+        let stride = count + 3, x = random.floats(9 * stride), y = random.floats(3 * stride), weights = random.floats(9), scale: Float = 0.7
+        let targets = (0..<k).map { _ in Int32.random(in: 0..<3, using: &random) }
+        for isWeighted in [true, false] {
+          var added = y, combined = y
+          table.row.pointee.add_rows(x, Int64(stride), Int64(k), Int64(count), isWeighted ? weights : nil, scale, targets, &added, Int64(stride))
+          for target in 0..<3 {
+            let rows = targets.indices.filter { targets[$0] == target }.map(Int64.init)
+            combined.withUnsafeMutableBufferPointer {
+              let sum = $0.baseAddress! + target * stride
+              table.row.pointee.combine(x, Int64(stride), rows, isWeighted ? weights : nil, scale, Int64(rows.count), sum, Int64(count), sum)
+            }
+          }
+          #expect(added.map(\.bitPattern) == combined.map(\.bitPattern), "\(k) rows of \(count)")
+        }
+      }
+    }
+  }
+
   @Test func int8RoundingIsItsDefinition() {
     var random = SeededRandom(seed: 37)
     for style in 0..<6 {

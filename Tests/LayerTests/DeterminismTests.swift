@@ -49,14 +49,16 @@ import Testing
   @Test(arguments: LayerFixture.all)
   func theBatchDoesNotMatter(_ fixture: LayerFixture) throws {
     let states = try fixture.input().states
-    for layer in try layers(fixture) where layer.isPerToken {
+    let alone = try layers(fixture, on: LayerFixture.machines[0])
+    for (index, layer) in try layers(fixture).enumerated() where layer.isPerToken {
       let whole = try layer.bits(states)
       for token in 0..<states.tokens { #expect(try layer.bits(states.rows([token])) == [whole[token]], "token \(token) alone") }
       let order = Array((0..<states.tokens).reversed())
       #expect(try layer.bits(states.rows(order)) == order.map { whole[$0] })
-      // More rows than one tile of the kernels takes.
+      // More rows than one tile of the kernels takes; on one thread in strips, where experts have rows enough.
       let many = (0..<150).map { $0 * 7 % states.tokens }
       #expect(try layer.bits(states.rows(many)) == many.map { whole[$0] })
+      #expect(try alone[index].bits(states.rows(many)) == many.map { whole[$0] })
     }
   }
 

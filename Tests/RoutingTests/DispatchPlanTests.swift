@@ -21,7 +21,7 @@ import Testing
     #expect(pairs.count == plan.rows)
     #expect(Set(plan.rowOf) == Set(0..<plan.rows))
     for token in 0..<routing.tokens {
-      let real = routing.assignments(of: token).enumerated().filter { $0.element.expert < experts }
+      let real = routing.assignments(of: token).enumerated().filter { $0.element.expert < experts }.sorted { $0.element.expert < $1.element.expert }
       let rows = plan.rowOf[plan.rowOffsets[token]..<plan.rowOffsets[token + 1]]
       #expect(rows.count == real.count)
       for (row, (slot, assignment)) in zip(rows, real) {

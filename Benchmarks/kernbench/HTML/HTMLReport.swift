@@ -91,7 +91,7 @@ struct HTMLReport {
   }
 
   private static let stageNames: [LayerStage: String] = [
-    .route: "route", .plan: "plan", .gateUp: "gate, up", .down: "down", .combine: "combine",
+    .route: "route", .plan: "plan", .gateUp: "gate, up", .down: "down, combine",
   ]
 
   /// A bar a row, each stage's share of the layer's time.

@@ -5,13 +5,13 @@ extension HTMLReport {
     :root {
       --ground: #fbfaf8; --card: #fff; --ink: #1d1d1f; --soft: #6a6a70; --rule: #e4e2de; --roof: #4a4a50; --bad: #b3261e; --share-bar: #dfe8f3;
       --c0: #2f6fd0; --c1: #d9730d; --c2: #17866b; --c3: #c2365b; --c4: #7a4fc9; --c5: #0d8fa8; --c6: #8a7a12; --c7: #7d5a45;
-      --s0: #8d9198; --s1: #c4a484; --s2: #8c7aa9; --s3: #3d4d66; --s4: #5d779c; --s5: #a8795a; --s6: #6f8f72;
+      --s0: #8d9198; --s1: #c4a484; --s2: #8c7aa9; --s3: #3d4d66; --s4: #5d779c; --s6: #6f8f72;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --ground: #141518; --card: #1c1d21; --ink: #ececee; --soft: #9b9ca3; --rule: #303238; --roof: #b9bac0; --bad: #ff8a80; --share-bar: #2a3a52;
         --c0: #6ea8ff; --c1: #f5a04c; --c2: #4fc9a5; --c3: #f2799a; --c4: #b394f5; --c5: #4cc4dc; --c6: #cfbd4a; --c7: #c29a82;
-        --s0: #6f747c; --s1: #b3926f; --s2: #84719f; --s3: #40547a; --s4: #647da3; --s5: #a3714f; --s6: #66866a;
+        --s0: #6f747c; --s1: #b3926f; --s2: #84719f; --s3: #40547a; --s4: #647da3; --s6: #66866a;
       }
     }
     * { box-sizing: border-box; }
@@ -49,7 +49,7 @@ extension HTMLReport {
     .bars i, table i { vertical-align: 0; }
     i.diamond { border-radius: 0; transform: rotate(45deg) scale(.85); }
     .legend i.disc, .legend i.diamond { border: 2px solid var(--soft); }
-    .legend i.route, .legend i.plan, .legend i.gateUp, .legend i.down, .legend i.combine { border-radius: 3px; }
+    .legend i.route, .legend i.plan, .legend i.gateUp, .legend i.down { border-radius: 3px; }
     .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 16px 24px; }
     figure { margin: 0; max-width: 410px; }
     figcaption { font-weight: 600; font-size: 14px; margin-bottom: 4px; overflow-wrap: anywhere; }
@@ -59,7 +59,7 @@ extension HTMLReport {
     .bar { display: flex; height: 20px; gap: 1px; overflow: hidden; border-radius: 4px; }
     .bar span { flex: 0 1 0; min-width: 0; color: #fff; font-size: 11px; line-height: 20px; text-align: center; overflow: hidden; }
     .route { background: var(--s0); } .plan { background: var(--s1); } .gateUp { background: var(--s3); }
-    .down { background: var(--s4); } .combine { background: var(--s5); }
+    .down { background: var(--s4); }
     .scroll { overflow-x: auto; }
     table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
     th { font-weight: 600; color: var(--soft); }
