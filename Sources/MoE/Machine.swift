@@ -20,10 +20,10 @@ public final class Machine: Sendable {
   /// - Parameters:
   ///   - topology: what the machine is made of; its limits give the number of threads.
   ///   - threads: worker threads, the caller included; nil for all that the affinity mask and the CPU quota allow.
-  ///   - pinned: keeps each worker on a CPU of its own: see `WorkerPool`.
+  ///   - pinned: whether each worker is kept on a CPU of its own; nil where the pool takes every CPU: see `WorkerPool`.
   ///   - kernels: kernels of one ISA; the best by default.
   /// - Throws: `MoEError.machine` for a number of threads that no pool can have.
-  public init(topology: Topology, threads: Int? = nil, pinned: Bool = false, kernels: KernelTable = .best) throws(MoEError) {
+  public init(topology: Topology, threads: Int? = nil, pinned: Bool? = nil, kernels: KernelTable = .best) throws(MoEError) {
     self.topology = topology
     self.kernels = kernels
     do { pool = try WorkerPool(threads: threads ?? topology.usableThreads, pinned: pinned) } catch { throw .machine("\(error)") }
@@ -32,7 +32,7 @@ public final class Machine: Sendable {
   /// This machine, as hwloc sees it.
   ///
   /// - Throws: as the initialiser.
-  public static func current(threads: Int? = nil, pinned: Bool = false, kernels: KernelTable = .best) throws(MoEError) -> Machine {
+  public static func current(threads: Int? = nil, pinned: Bool? = nil, kernels: KernelTable = .best) throws(MoEError) -> Machine {
     try Machine(topology: .current(), threads: threads, pinned: pinned, kernels: kernels)
   }
 

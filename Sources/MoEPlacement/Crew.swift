@@ -24,7 +24,7 @@ final class Crew: Sendable {
   private let spinNanoseconds: UInt64
   /// The CPUs that the pool's maker could use.
   private let cpus: [Int]
-  private let isPinned: Bool
+  private let pinning: Pinning
   private let remaining = Atomic<Int>(0)
   private let unfinished = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
@@ -40,10 +40,17 @@ final class Crew: Sendable {
   /// Thread-specific: worker + 1 while the thread is inside this crew's tasks.
   private let workerKey: pthread_key_t
 
-  /// - Parameters:
-  ///   - cpus: what the workers may run on.
-  ///   - isPinned: whether each is kept on one of these.
-  init(threads: Int, spinNanoseconds: UInt64, cpus: [Int], isPinned: Bool) throws(PoolError) {
+  /// Which CPU each worker is kept on.
+  enum Pinning {
+    case none
+    /// Any but the caller's.
+    case besideCaller
+    /// One to which fewest threads of the process are bound.
+    case apart
+  }
+
+  /// - Parameter cpus: what the workers may run on.
+  init(threads: Int, spinNanoseconds: UInt64, cpus: [Int], pinning: Pinning) throws(PoolError) {
     var key = pthread_key_t()
     let status = pthread_key_create(&key, nil)
     guard status == 0 else { throw .failed(call: "pthread_key_create", status: status) }
@@ -51,7 +58,7 @@ final class Crew: Sendable {
     self.threads = threads
     self.spinNanoseconds = spinNanoseconds
     self.cpus = cpus
-    self.isPinned = isPinned
+    self.pinning = pinning
     job = .allocate(capacity: 1)
     job.initialize(to: Job(tasks: 0, work: UnsafeRawPointer(job), type: NoWork.self))
     seats = .allocate(capacity: threads)
@@ -196,9 +203,9 @@ final class Crew: Sendable {
   /// CPUs for the workers in turn: one each where they are pinned; all of the pool's where the thread that starts them, whose mask they
   /// inherit, has others; none to leave them as they are.
   private func masks() -> [[Int]] {
-    if isPinned {
+    if pinning != .none {
       let own = CPUBinding.cpus(
-        for: threads - 1, of: cpus, bound: CPUBinding.boundThreads(), caller: CPUBinding.current(), siblings: CPUBinding.siblings)
+        for: threads - 1, of: cpus, bound: pinning == .apart ? CPUBinding.boundThreads() : [:], caller: CPUBinding.current(), siblings: CPUBinding.siblings)
       if !own.isEmpty { return own.map { [$0] } }
     }
     return CPULimits.allowedCPUs() == cpus ? [] : [cpus]

@@ -35,19 +35,22 @@ public final class WorkerPool: Sendable {
 
   /// A pool of `threads` workers, 1 through 1024. No thread starts yet.
   ///
-  /// - Parameter pinned: keeps each worker but the caller on one CPU of the affinity mask, where the pool has at most as many threads as
-  ///   there are CPUs: one to which no other thread of the process is bound while there are such. Off for engines that place threads themselves.
+  /// - Parameter pinned: true keeps each worker but the caller on one CPU of the affinity mask, where the pool has at most as many threads as
+  ///   there are CPUs: one to which no other thread of the process is bound while there are such. Nil does so where the pool takes every CPU, and
+  ///   leaves the caller the one it makes the first call on; false is for engines that place threads themselves.
   /// - Throws: `PoolError`.
-  public convenience init(threads: Int, pinned: Bool = false) throws(PoolError) {
+  public convenience init(threads: Int, pinned: Bool? = nil) throws(PoolError) {
     try self.init(threads: threads, pinned: pinned, limits: .current())
   }
 
   /// A pool that takes these for its limits.
-  package init(threads: Int, pinned: Bool, limits: CPULimits) throws(PoolError) {
+  package init(threads: Int, pinned: Bool?, limits: CPULimits) throws(PoolError) {
     guard 1...Self.maximumThreads ~= threads else { throw .threads(threads) }
     self.threads = threads
+    let takesEveryCPU = threads == limits.threads && threads == limits.cpus.count
+    let pinning: Crew.Pinning = pinned.map { $0 ? .apart : .none } ?? (takesEveryCPU ? .besideCaller : .none)
     // Waiting by spinning pays only while every worker has a CPU of its own.
-    crew = try Crew(threads: threads, spinNanoseconds: threads <= limits.threads ? 30_000 : 0, cpus: limits.cpus, isPinned: pinned)
+    crew = try Crew(threads: threads, spinNanoseconds: threads <= limits.threads ? 30_000 : 0, cpus: limits.cpus, pinning: pinning)
     process = Atomic(getpid())
   }
 

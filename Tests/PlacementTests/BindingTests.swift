@@ -59,6 +59,19 @@ import Testing
       #expect(masks(try WorkerPool(threads: usable.count + 1, pinned: true)).allSatisfy { $0 == usable })
     }
 
+    /// Where a pool takes every CPU its workers have one each, whoever else is bound there; elsewhere they are free.
+    @Test func aPoolOfEveryCPUIsPinned() throws {
+      let usable = CPULimits.allowedCPUs()
+      for _ in 0..<2 {
+        let own = masks(try WorkerPool(threads: usable.count))
+        #expect(own[0] == usable && own.dropFirst().allSatisfy { $0.count == 1 } && Set(own.dropFirst()).count == usable.count - 1)
+      }
+      let limits = CPULimits(cpus: usable, quota: nil), quota = CPULimits(cpus: usable, quota: Double(usable.count) - 0.5)
+      #expect(masks(try WorkerPool(threads: usable.count + 1, pinned: nil, limits: limits)).allSatisfy { $0 == usable })
+      #expect(masks(try WorkerPool(threads: max(1, usable.count - 1), pinned: nil, limits: limits)).allSatisfy { $0 == usable })
+      #expect(masks(try WorkerPool(threads: usable.count, pinned: nil, limits: quota)).count == usable.count)
+    }
+
     @Test func twoPoolsTakeCPUsInTurn() throws {
       let usable = CPULimits.allowedCPUs()
       guard usable.count >= 2 else { return }

@@ -12,7 +12,8 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "Layer of the checkpoint; its first MoE layer by default.") var index: Int?
   @Option(parsing: .unconditional, help: "Fewer experts than the presets have.") var experts: Int?
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
-  @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own.") var pinned = false
+  @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own; by default where there is one for each.")
+  var pinned: Bool?
   @Option(help: "cpu, blas or auto.") var device = "cpu"
   @Option(help: "float or int8, or both separated by a comma.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
@@ -87,7 +88,7 @@ struct Run: ParsableCommand {
     }
   }
 
-  static func machine(threads: Int?, pinned: Bool = false, isa: String?) throws -> Machine {
+  static func machine(threads: Int?, pinned: Bool? = nil, isa: String?) throws -> Machine {
     guard let kernels = isa.map(KernelTable.init(named:)) ?? .best else {
       throw Failure("no kernels for '\(isa ?? "")' on this machine; there are \(KernelTable.runnable.map(\.name).joined(separator: ", "))")
     }
