@@ -19,6 +19,9 @@ class PyTorch(Driver):
         _, manner, kind = name.split("-")
         if manner == "grouped" and not hasattr(torch, "_grouped_mm"):
             raise Refusal(f"torch {torch.__version__} has no _grouped_mm")
+        rounded = {"f16", "f32"}.intersection(layer.formats.values())
+        if kind == "bf16" and rounded:
+            raise Refusal(f"bf16 does not hold the values of {' and '.join(sorted(rounded))}")
         if kind not in self.weights:
             mapped = [torch.from_numpy(layer.values(role)) for role in layer.ROLES]
             # f32 stays in the mapped file; another type is a copy.
