@@ -10,7 +10,7 @@
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
-// sixteen of each: see gemm/gemm_int8_tiles.h and gemm_bf16_tiles.h;
+// sixteen of each: see gemm/gemm_int8_tiles.h and gemm_float_tiles.h;
 // and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW where the numbers of chains, and of tokens and
 // vectors in a tile, do not suit its registers.
 #pragma once
@@ -47,10 +47,20 @@
 #define INT8_PRODUCT gemm_int8_pairs
 #elif defined(MULTIPLIES_TILES)
 #include "gemm/gemm_int8_tiles.h"
-#include "gemm/gemm_bf16_tiles.h"
+#include "gemm/gemm_float_tiles.h"
 #define INT8_PRODUCT gemm_int8_tiles
 #else
 #define INT8_PRODUCT gemm_int8
+#endif
+#if defined(MULTIPLIES_BF16) || defined(MULTIPLIES_TILES)
+#include "rows/round_bf16.h"
+#endif
+#if defined(MULTIPLIES_TILES)
+#include "gemm/gemm_bf16_tiles.h"
+#define BF16_PRODUCT gemm_bf16_tiles
+#elif defined(MULTIPLIES_BF16)
+#include "gemm/gemm_bf16.h"
+#define BF16_PRODUCT gemm_bf16
 #endif
 #include "gemm/peak.h"
 #ifdef MULTIPLIES_TILES
@@ -67,7 +77,7 @@
 
 #ifdef MULTIPLIES_TILES
 #define BY_TILES(name) \
-  if (INDEX_##name == INDEX_bf16) return gemm_bf16_tiles(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
+  if (INDEX_##name == INDEX_bf16) return gemm_float_tiles(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
 #else
 #define BY_TILES(name)
 #endif
@@ -99,6 +109,18 @@ MOE_FORMATS(GEMM)
   }
 MOE_CODE_FORMATS(GEMM_INT8)
 
+#ifdef BF16_PRODUCT
+static void JOIN(gemm_bf16_bf16, ISA)(GEMM_PARAMETERS(const void *x)) {
+  BF16_PRODUCT(w, row_begin, row_end, x, m, segment, y, y_stride, scratch);
+}
+static void JOIN(round_bf16_bf16, ISA)(ROUND_PARAMETERS) { round_bf16(x, x_stride, rows, m, column, count, columns, rounded); }
+#define BF16_KERNELS \
+  [INDEX_bf16].bf16_name = "gemm_bf16_bf16_" TEXT(ISA), [INDEX_bf16].gemm_bf16 = JOIN(gemm_bf16_bf16, ISA), \
+  [INDEX_bf16].round_bf16 = JOIN(round_bf16_bf16, ISA),
+#else
+#define BF16_KERNELS
+#endif
+
 #define PACK(name) \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) { pack_elements(INDEX_##name, w, row_begin, row_end, panels); }
 MOE_PLAIN_FORMATS(PACK)
@@ -109,7 +131,7 @@ MOE_PLAIN_FORMATS(PACK)
   [INDEX_##f].round_int8 = JOIN(round_int8_##f, ISA), [INDEX_##f].int8_run = RUN_OF(group, run),
 #define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
 static const moe_format_kernels format_kernels[FORMATS] = {
-    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS)};
+    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS) BF16_KERNELS};
 
 extern const moe_kernels JOIN(moe_kernels, ISA);
 const moe_kernels JOIN(moe_kernels, ISA) = {
@@ -128,8 +150,12 @@ const moe_kernels JOIN(moe_kernels, ISA) = {
 #ifdef MULTIPLIES_TILES
     .peak_int8 = peak_int8_tiles,
     .peak_int8_wide = peak_int8_tiles,
+    .peak_bf16 = peak_bf16_tiles,
 #else
     .peak_int8 = peak_int8,
     .peak_int8_wide = peak_int8_wide,
+#ifdef MULTIPLIES_BF16
+    .peak_bf16 = peak_bf16,
+#endif
 #endif
 };

@@ -21,6 +21,8 @@ int64_t moe_int8_row_bytes(int32_t format, int64_t columns) {
   return codes.values ? columns / 32 * int8_group_bytes(codes) : 0;
 }
 
+int64_t moe_bf16_row_bytes(int64_t columns) { return bf16_row_bytes(columns); }
+
 void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t count, float *out) {
   const moe_format *format = moe_format_at(w->format);
   code_format codes = code_formats[w->format];

@@ -52,6 +52,9 @@ FORMAT bool has_minimum(code_format f) { return f.lines == LINES_HALF_MINIMUM ||
 /// Bytes that 32 columns of a row of int8 activations take: codes, a scale, an offset for each group of columns. See rows/round_int8.h.
 FORMAT int64_t int8_group_bytes(code_format f) { return 36 + 4 * (32 / f.group); }
 
+/// Bytes that a row of bf16 activations takes. See rows/round_bf16.h.
+FORMAT int64_t bf16_row_bytes(int64_t columns) { return (columns + 31) / 32 * 64; }
+
 /// Bytes of the scale lines of a unit.
 FORMAT int64_t line_bytes(code_format f) {
   switch (f.lines) {

@@ -52,3 +52,20 @@ static float peak_int8_wide(int64_t steps, int64_t *operations) {
   return lanes[0] + lanes[VEC_ROWS - 1];
 }
 #endif
+
+#ifdef MULTIPLIES_BF16
+/// Pairs of bf16 products, summed in f32.
+static float peak_bf16(int64_t steps, int64_t *operations) {
+  const uint8_t pair[4] = {0x80, 0x3f, 0x80, 0x3f};
+  bytes x = splat_quad(pair), weights = x;
+  vec sums[PEAK_CHAINS];
+  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = splat(0);
+  for (int64_t i = 0; i < steps; i++)
+    UNROLLED for (int q = 0; q < PEAK_CHAINS; q++) hide(&weights), sums[q] = dot_pairs(sums[q], weights, x);
+  for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_vec(sums[0], sums[q]);
+  *operations = 2 * 2 * VEC_ROWS * PEAK_CHAINS * steps;
+  float lanes[VEC_ROWS];
+  store_vec(lanes, sums[0]);
+  return lanes[0] + lanes[VEC_ROWS - 1];
+}
+#endif

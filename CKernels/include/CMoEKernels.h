@@ -79,7 +79,7 @@ typedef struct moe_matrix {
   float global_scale;
 } moe_matrix;
 
-/// True when `pack` and `gemm_int8` take a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
+/// True when `pack`, `gemm_int8` and `gemm_bf16` take a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
 bool moe_takes_panels(const moe_matrix *w);
 
 /// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes), in panels of
@@ -115,12 +115,15 @@ typedef enum moe_group_score { MOE_GROUP_MAX = 0, MOE_GROUP_TOP_TWO_SUM } moe_gr
 
 // ---------------------------------------------------------------- the kernel table
 
-/// The most rows of activations that one call of `gemm` or `gemm_int8` takes.
+/// The most rows of activations that one call of `gemm`, `gemm_int8` or `gemm_bf16` takes.
 enum { MOE_GEMM_ROWS = 64 };
 
 /// Bytes of one row of `columns` activations (a multiple of 32) as `round_int8` writes them for products with `format`: 40 or 44 for each 32; 0
 /// where the format has no such products.
 int64_t moe_int8_row_bytes(int32_t format, int64_t columns);
+
+/// Bytes of one row of `columns` activations as `round_bf16` writes them: 64 for each 32 columns begun.
+int64_t moe_bf16_row_bytes(int64_t columns);
 
 /// The kernels of one weight format on one ISA.
 typedef struct moe_format_kernels {
@@ -149,12 +152,22 @@ typedef struct moe_format_kernels {
                      void *rounded);
   /// Quads of columns whose products `gemm_int8` sums in one go, before it widens or scales them; 1 when every pair of products is widened.
   int32_t int8_run;
+  /// Name of `gemm_bf16`, e.g. "gemm_bf16_bf16_avx512bf16", or NULL.
+  const char *bf16_name;
+  /// As `gemm`, on the m rows that `round_bf16` of the same table wrote, pairs of columns at a time: see docs/kernel-contracts.md. Takes MOE_PANELS
+  /// and what `moe_takes_panels`. NULL where the ISA does not multiply bf16, and for formats whose values are not all bf16 numbers.
+  void (*gemm_bf16)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const void *x, int64_t m, int64_t segment, float *y,
+                    int64_t y_stride, float *scratch);
+  /// Rounds to bf16, to the nearest even, NaN stays NaN; otherwise as `round_int8`, moe_bf16_row_bytes a row. `count` need not be a multiple of 32
+  /// where the row ends with it.
+  void (*round_bf16)(const float *x, int64_t x_stride, const int32_t *rows, int64_t m, int64_t column, int64_t count, int64_t columns,
+                     void *rounded);
   /// Writes the panels of rows [row_begin, row_end) of a matrix that `moe_takes_panels`; row_begin is a multiple of the panel's
   /// rows, `panels` the place of the panel of row_begin. The same bytes on every ISA. NULL for formats without panels.
   void (*pack)(const moe_matrix *w, int64_t row_begin, int64_t row_end, void *panels, float *scratch);
 } moe_format_kernels;
 
-/// Floats of scratch that `gemm`, `gemm_int8` and `pack` need, aligned to 64 bytes.
+/// Floats of scratch that `gemm`, `gemm_int8`, `gemm_bf16` and `pack` need, aligned to 64 bytes.
 int64_t moe_gemm_scratch(void);
 
 /// Every kernel of one ISA. Rows of the table are constants; two can be used side by side.
@@ -193,6 +206,8 @@ typedef struct moe_kernels {
   /// Likewise on int8, the products summed in 16 bits, and in 32 bits.
   float (*peak_int8)(int64_t steps, int64_t *operations);
   float (*peak_int8_wide)(int64_t steps, int64_t *operations);
+  /// Likewise on bf16, or NULL.
+  float (*peak_bf16)(int64_t steps, int64_t *operations);
 } moe_kernels;
 
 /// Number of kernel tables compiled in, best first; the last is "scalar" and always supported.

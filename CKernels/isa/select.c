@@ -4,7 +4,8 @@
 
 extern const moe_kernels moe_kernels_scalar;
 #if defined(__x86_64__)
-extern const moe_kernels moe_kernels_avx2, moe_kernels_avxvnni, moe_kernels_avx512, moe_kernels_avx512vnni, moe_kernels_amx;
+extern const moe_kernels moe_kernels_avx2, moe_kernels_avxvnni, moe_kernels_avx512, moe_kernels_avx512vnni, moe_kernels_avx512bf16,
+    moe_kernels_amx;
 #ifdef MOE_EMULATE_AMX
 extern const moe_kernels moe_kernels_amx_emulated;
 #endif
@@ -18,7 +19,7 @@ static const moe_kernels *const tables[] = {
 #ifdef MOE_EMULATE_AMX
     &moe_kernels_amx_emulated,
 #endif
-    &moe_kernels_avx512vnni, &moe_kernels_avxvnni, &moe_kernels_avx512, &moe_kernels_avx2,
+    &moe_kernels_avx512bf16, &moe_kernels_avx512vnni, &moe_kernels_avxvnni, &moe_kernels_avx512, &moe_kernels_avx2,
 #elif defined(__aarch64__)
     &moe_kernels_i8mm, &moe_kernels_dotprod, &moe_kernels_neon,
 #endif

@@ -1,8 +1,19 @@
-// `gemm`, `gemm_int8` and `pack` of every format: against naive sums in double, the scalar table's bits, and themselves on other shapes.
+// `gemm`, `gemm_int8`, `gemm_bf16` and `pack` of every format: against naive sums in double, the scalar table's bits, and themselves on other shapes.
 #include "driver.h"
 
 static const float guard = -1234.5f;
+
+static int32_t format_named(const char *name) {
+  int32_t format = 0;
+  while (strcmp(moe_format_at(format)->name, name)) format++;
+  return format;
+}
+
 enum { MARGIN = 5 };
+
+/// What the activations are rounded to.
+typedef enum precision { F32, INT8, BF16 } precision;
+static const char *const precision_names[] = {"f32", "int8", "bf16"};
 
 /// One matrix in rows and panels, activations, one segment and the results of each (token, row) computed alone.
 typedef struct problem {
@@ -13,10 +24,10 @@ typedef struct problem {
   int64_t panel_bytes, segment, x_stride;
   /// f32 rows lie `x_stride` apart with NaN between them; `dense` are the same rows side by side.
   float *x, *dense;
-  /// The rows of `dense` rounded to int8.
+  /// The rows of `dense` rounded to int8, and the values of those rounded to bf16.
   int8_t *codes;
-  float *scales_of_codes;
-  bool is_int8;
+  float *scales_of_codes, *rounded;
+  precision precision;
   float alone[TOKENS * ROWS];
 } problem;
 
@@ -32,11 +43,13 @@ static bool run(const problem *p, bool in_panels, int64_t row_begin, int64_t row
   for (int i = 0; i < 16; i++) scratch[scratch_count + i] = guard;
   const moe_matrix *w = in_panels ? &p->panels : &p->m.w;
   const moe_format_kernels *kernels = &p->kernels->formats[w->format];
-  if (p->is_int8) {
-    int64_t k = w->columns, bytes = m * moe_int8_row_bytes(w->format, k), step = width % 2 ? 96 : 32;
+  if (p->precision) {
+    bool is_int8 = p->precision == INT8;
+    int64_t k = w->columns, bytes = m * (is_int8 ? moe_int8_row_bytes(w->format, k) : moe_bf16_row_bytes(k)), step = width % 2 ? 96 : 32;
     uint8_t *rounded = take_guarded(bytes);
-    for (int64_t c = 0; c < k; c += step) kernels->round_int8(p->dense + c, k, rows, m, c, k - c < step ? k - c : step, k, rounded);
-    kernels->gemm_int8(w, row_begin, row_end, rounded, m, p->segment, out + MARGIN, stride, scratch);
+    for (int64_t c = 0; c < k; c += step)
+      (is_int8 ? kernels->round_int8 : kernels->round_bf16)(p->x + c, p->x_stride, rows, m, c, k - c < step ? k - c : step, k, rounded);
+    (is_int8 ? kernels->gemm_int8 : kernels->gemm_bf16)(w, row_begin, row_end, rounded, m, p->segment, out + MARGIN, stride, scratch);
     give_guarded(rounded, bytes);
   } else
     kernels->gemm(w, row_begin, row_end, p->x, p->x_stride, rows, m, p->segment, out + MARGIN, stride, scratch);
@@ -57,12 +70,17 @@ static double norm(const float *v, int64_t count) {
   return sqrt(sum);
 }
 
+/// Column c of a token as the products take it.
+static double activation(const problem *p, int64_t i) {
+  return p->precision == INT8 ? (double)p->codes[i] * (double)p->scales_of_codes[i / 32] : (double)(p->precision ? p->rounded : p->dense)[i];
+}
+
 /// Every (token, row) alone, against the naive sum. Runs of at most 256 products in order, the runs in order, the segments in order; each
 /// step rounds at most twice. On int8, steps are groups of 16 or 32 columns, but code and minimum of an unsigned format are each up to four
-/// times the weight that they cancel to.
+/// times the weight that they cancel to. Rounding to bf16 moves an activation by 2^-8 of it at most.
 static void check_alone(problem *p) {
   int64_t k = p->m.w.columns;
-  double run_steps = p->is_int8 ? 4.0 * (double)(k / 16) : k < 256 ? (double)k : 256.0;
+  double run_steps = p->precision == INT8 ? 4.0 * (double)(k / 16) : k < 256 ? (double)k : 256.0;
   double steps = run_steps + (double)k / 256 + (double)k / (double)p->segment + 8, worst = 0;
   bool holds = true;
   for (int32_t t = 0; t < TOKENS; t++) {
@@ -72,16 +90,16 @@ static void check_alone(problem *p) {
       float *y = &p->alone[t * ROWS + r];
       const float *w = p->m.values + r * k;
       holds &= run(p, false, r, r + 1, &t, 1, y);
-      double sum = 0;
-      for (int64_t c = 0; c < k; c++)
-        sum += (double)w[c] * (p->is_int8 ? (double)p->codes[t * k + c] * (double)p->scales_of_codes[(t * k + c) / 32] : (double)x[c]);
+      double sum = 0, exact = 0;
+      for (int64_t c = 0; c < k; c++) sum += (double)w[c] * activation(p, t * k + c), exact += (double)w[c] * (double)x[c];
       // A product of scales below the normal numbers is off by 2^-150, times a sum of codes below 2^18.
       double bound = steps * (0x1p-23 * norm(w, k) * length + 0x1p-132), error = fabs((double)*y - sum);
       if (sum != sum && *y != *y) continue;
       if (!(error <= bound)) holds = false, worst = fmax(worst, error / bound);
+      if (p->precision == BF16) holds &= fabs((double)*y - exact) <= bound + 0x1p-8 * norm(w, k) * length;
     }
   }
-  check(holds, "%s %s %s [%d, %lld] segment %lld: %.1f times the bound off naive sums", p->format, p->is_int8 ? "int8" : "f32", p->scales, ROWS,
+  check(holds, "%s %s %s [%d, %lld] segment %lld: %.1f times the bound off naive sums", p->format, precision_names[p->precision], p->scales, ROWS,
         (long long)k, (long long)p->segment, worst);
 }
 
@@ -100,7 +118,7 @@ static void check_cells(const problem *p, int64_t index, seeded *random) {
       bool holds = run(p, in_panels, begin, begin + width, is_gathered ? rows : NULL, m, y);
       for (int64_t i = 0; i < m; i++) holds &= same_bits(y + i * width, p->alone + rows[i] * ROWS + begin, width);
       check(holds, "%s %s %s [%d, %lld] segment %lld in %s, rows %lld ..< %lld, %lld tokens%s: other bits than alone, or written outside", p->format,
-            p->is_int8 ? "int8" : "f32", p->scales, ROWS, (long long)p->m.w.columns, (long long)p->segment, in_panels ? "panels" : "rows",
+            precision_names[p->precision], p->scales, ROWS, (long long)p->m.w.columns, (long long)p->segment, in_panels ? "panels" : "rows",
             (long long)begin, (long long)(begin + width), (long long)m, is_gathered ? ", gathered" : "");
     }
   }
@@ -132,14 +150,25 @@ static void check_pack(problem *p, const moe_kernels *scalar, bool is_recorded) 
   free(widened);
 }
 
-/// Activations on the heap: f32 with NaN between the rows, and int8 where the columns are whole groups.
+/// Sets rows of activations: f32 with NaN between them, and rounded.
+static void set_rounded(problem *p) {
+  int64_t k = p->m.w.columns, bf16 = format_named("bf16");
+  for (int64_t i = 0; i < TOKENS * p->x_stride - 3; i++) p->x[i] = i % p->x_stride < k ? p->dense[i / p->x_stride * k + i % p->x_stride] : (float)NAN;
+  for (int64_t i = 0; i < TOKENS * k; i++) {
+    uint16_t half;
+    moe_format_at((int32_t)bf16)->encode(p->dense + i, 1, &half);
+    moe_format_at((int32_t)bf16)->decode(&half, 1, 1, 0, p->rounded + i);
+  }
+}
+
+/// Activations on the heap, int8 where the columns are whole groups.
 static void make_activations(problem *p, const moe_kernels *scalar, seeded *random) {
   int64_t k = p->m.w.columns;
   p->x_stride = k + 3;
-  p->dense = malloc((size_t)(TOKENS * k) * sizeof(float));
+  p->dense = malloc((size_t)(TOKENS * k) * sizeof(float)), p->rounded = malloc((size_t)(TOKENS * k) * sizeof(float));
   p->x = take_guarded((TOKENS * p->x_stride - 3) * (int64_t)sizeof(float));
   fill_floats(random, p->dense, TOKENS * k, 1);
-  for (int64_t i = 0; i < TOKENS * p->x_stride - 3; i++) p->x[i] = i % p->x_stride < k ? p->dense[i / p->x_stride * k + i % p->x_stride] : (float)NAN;
+  set_rounded(p);
   if (k % 32) return;
   p->codes = take_guarded(TOKENS * k), p->scales_of_codes = take_guarded(TOKENS * k / 32 * 4);
   scalar->quantize_int8(p->dense, TOKENS * k, p->codes, p->scales_of_codes);
@@ -149,7 +178,7 @@ static void free_problem(problem *p) {
   int64_t k = p->m.w.columns;
   if (p->codes) give_guarded(p->codes, TOKENS * k), give_guarded(p->scales_of_codes, TOKENS * k / 32 * 4);
   give_guarded(p->x, (TOKENS * p->x_stride - 3) * (int64_t)sizeof(float));
-  free(p->dense);
+  free(p->dense), free(p->rounded);
   if (p->panels.data) give_guarded((void *)p->panels.data, p->panel_bytes);
   free_matrix(&p->m);
 }
@@ -169,7 +198,7 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
   check_alone(&p);
   check_cells(&p, index, &random);
   if (p.panels.data && kernels->formats[format].gemm_int8 && columns % 32 == 0) {
-    p.is_int8 = true;
+    p.precision = INT8;
     reference = p, reference.kernels = scalar;
     check_alone(&p);
     if (kernels != scalar) {
@@ -179,6 +208,11 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
             p.scales, ROWS, (long long)columns, (long long)p.segment);
     }
     if (is_recorded) record_floats(p.alone, TOKENS * ROWS);
+    check_cells(&p, index, &random);
+  }
+  if (kernels->formats[format].gemm_bf16) {
+    p.precision = BF16;
+    check_alone(&p);
     check_cells(&p, index, &random);
   }
   free_problem(&p);
@@ -196,8 +230,7 @@ static void check_special_values(const moe_kernels *kernels, const moe_kernels *
   static problem p;
   static float y[TOKENS * ROWS];
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-    int32_t format = 0;
-    while (strcmp(moe_format_at(format)->name, plain[i])) format++;
+    int32_t format = format_named(plain[i]);
     const moe_format *f = moe_format_at(format);
     seeded random = {41 + (uint64_t)i};
     const int64_t k = 300, weights[][2] = {{3, 7}, {5, 20}, {8, 100}, {8, 299}, {32, 299}}, inputs[][2] = {{1, 9}, {2, 299}, {3, 7}, {6, 7}, {6, 9}};
@@ -212,22 +245,46 @@ static void check_special_values(const moe_kernels *kernels, const moe_kernels *
       p.dense[inputs[j][0] * k + inputs[j][1]] = input_values[j];
     }
     for (int64_t c = 0; c < k; c++) p.dense[4 * k + c] *= 0x1p-98f, p.dense[5 * k + c] *= 0x1p100f;
-    for (int64_t t = 0; t < TOKENS; t++) memcpy(p.x + t * p.x_stride, p.dense + t * k, (size_t)k * sizeof(float));
+    set_rounded(&p);
     check_pack(&p, scalar, false);
-    for (int in_panels = 0; in_panels < 2; in_panels++) {
+    for (int way = 0; way < (kernels->formats[format].gemm_bf16 ? 4 : 2); way++) {
+      bool in_panels = way % 2;
+      p.precision = way < 2 ? F32 : BF16;
       bool holds = run(&p, in_panels, 0, ROWS, NULL, TOKENS, y);
       for (int64_t t = 0; t < TOKENS; t++)
         for (int64_t r = 0; r < ROWS; r++) {
           double sum = 0, product = 0, w2 = 0, x2 = 0;
           for (int64_t c = 0; c < k; c++) {
-            double w = (double)p.m.values[r * k + c], x = (double)p.dense[t * k + c];
+            double w = (double)p.m.values[r * k + c], x = activation(&p, t * k + c);
             product = w * x, sum += product, w2 += w * w, x2 += x * x;
           }
           holds &= is_like(y[t * ROWS + r], sum, 16 * 0x1p-23 * sqrt(w2) * sqrt(x2));
         }
-      check(holds, "%s [%d, %lld] in %s: other values than the sums of special values", p.format, ROWS, (long long)k, in_panels ? "panels" : "rows");
+      check(holds, "%s %s [%d, %lld] in %s: other values than the sums of special values", p.format, precision_names[p.precision], ROWS, (long long)k,
+            in_panels ? "panels" : "rows");
     }
     free_problem(&p);
+  }
+}
+
+/// One row rounded to bf16 is what the format's encoder makes of it, zeros behind the last column.
+static void check_rounding(const moe_kernels *kernels) {
+  static const float awkward[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 0x1p-149f, 0x1p-133f, -0x1.ffp-127f, 0x1.fffffep127f, 0x1.01p0f, 0x1.03p0f, 0x1.0101p0f};
+  int32_t format = format_named("bf16");
+  const moe_format_kernels *bf16 = &kernels->formats[format];
+  if (!bf16->round_bf16) return;
+  seeded random = {43};
+  for (int64_t k = 1; k < 100; k++) {
+    int64_t bytes = moe_bf16_row_bytes(k);
+    float *x = take_guarded(k * 4);
+    uint8_t *rounded = take_guarded(bytes);
+    uint16_t expected[128] = {0};
+    for (int64_t c = 0; c < k; c++) x[c] = next_below(&random, 2) ? next_float(&random) : awkward[next_below(&random, sizeof awkward / sizeof *awkward)];
+    moe_format_at(format)->encode(x, k, expected);
+    memset(rounded, 0x55, (size_t)bytes);
+    bf16->round_bf16(x, k, NULL, 1, 0, k, k, rounded);
+    check(!memcmp(rounded, expected, (size_t)bytes), "round_bf16 of %lld: other bits than the encoder's", (long long)k);
+    give_guarded(x, k * 4), give_guarded(rounded, bytes);
   }
 }
 
@@ -250,4 +307,5 @@ void check_products(const moe_kernels *kernels, const moe_kernels *scalar) {
     }
   }
   check_special_values(kernels, scalar);
+  check_rounding(kernels);
 }

@@ -232,8 +232,8 @@ static void check_add_rows(const moe_kernels *kernels) {
 }
 
 static void check_peaks(const moe_kernels *kernels) {
-  float (*const peaks[])(int64_t, int64_t *) = {kernels->peak_multiply_add, kernels->peak_int8, kernels->peak_int8_wide};
-  for (int i = 0; i < 3; i++) {
+  float (*const peaks[])(int64_t, int64_t *) = {kernels->peak_multiply_add, kernels->peak_int8, kernels->peak_int8_wide, kernels->peak_bf16};
+  for (int i = 0; i < 4 && peaks[i]; i++) {
     int64_t operations = 0;
     float v = peaks[i](100, &operations);
     check(fabsf(v) < INFINITY && operations >= 2 * 100 * 8, "peak %d: %lld operations, result %g", i, (long long)operations, (double)v);

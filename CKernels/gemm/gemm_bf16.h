@@ -1,0 +1,125 @@
+// Grouped GEMM of bf16 weights on bf16 activations: pairs of columns of a panel's rows, lane = row, meet every token.
+//
+// The ISA file that defines MULTIPLIES_BF16 adds to the vocabulary: load_pairs (two neighbouring columns of a panel, the elements of each row next to
+// each other) and dot_pairs (adds both products). Panels are paired in registers; published rows, a run of 256 columns at a time, in scratch. A
+// block of rows is BF16_VECS vectors, and few tokens read one panel after the other.
+#pragma once
+
+#ifndef BF16_VECS
+#define BF16_VECS 2
+#endif
+enum {
+  BF16_PANELS = BF16_VECS / PANEL_VECS, BF16_ROWS = BF16_PANELS * PANEL, RUN_PAIRS = RUN / 2,
+  BF16_STEP = 8, COLUMN_BYTES = 2 * PANEL, PAIRED_HALF = 4 * CODE_ROWS * RUN_PAIRS
+};
+
+/// The scratch of a call: sums of the segment at hand and of those before, [token][row]; a run of 16 published rows, and its pairs, eight rows after
+/// eight rows, of every panel.
+typedef struct bf16_scratch {
+  float sums[MOE_GEMM_ROWS * BF16_ROWS], totals[MOE_GEMM_ROWS * BF16_ROWS];
+  uint8_t pairs[BF16_PANELS * 2 * PAIRED_HALF], flat[PANEL][2 * RUN];
+} bf16_scratch;
+_Static_assert(sizeof(bf16_scratch) <= 4 * GEMM_SCRATCH, "the scratch of gemm_bf16");
+
+/// Columns [column, column + count) of 16 published rows, missing ones zero, as pairs.
+BODY void pair_rows(const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, bf16_scratch *s, uint8_t *pairs) {
+  for (int64_t r = 0; r < PANEL; r++) {
+    size_t bytes = r < rows ? 2 * (size_t)count : 0;
+    if (bytes) memcpy(s->flat[r], (const uint8_t *)w->data + (first + r) * w->row_bytes + 2 * column, bytes);
+    memset(s->flat[r] + bytes, 0, sizeof s->flat[r] - bytes);
+  }
+  for (int64_t half = 0; half < 2; half++)
+    for (int64_t c = 0; c < count; c += 16) transpose_quads(s->flat[half * CODE_ROWS] + 2 * c, 2 * RUN, pairs + half * PAIRED_HALF + c * 16);
+}
+
+/// A run of columns: of panels as they lie, or paired.
+typedef struct bf16_run {
+  const uint8_t *data;
+  /// Bytes to the next panel.
+  int64_t panel;
+  bool is_paired;
+} bf16_run;
+
+/// sum[t][v] += the products of a pair of columns.
+BODY void multiply_columns(bf16_run w, const uint8_t *data, int vecs, const uint8_t *x, int tokens, vec sum[BF16_TOKENS][BF16_VECS]) {
+  bytes weights[BF16_VECS];
+  UNROLLED for (int v = 0; v < vecs; v++) {
+    const uint8_t *p = data + (v / PANEL_VECS) * w.panel;
+    weights[v] = w.is_paired ? load_bytes(p + (v % PANEL_VECS) * PAIRED_HALF, PAIRED_HALF) : load_pairs(p + (v % PANEL_VECS) * 2 * VEC_ROWS);
+  }
+  UNROLLED for (int t = 0; t < tokens; t++) {
+    bytes pair = splat_quad(x + 4 * t);
+    UNROLLED for (int v = 0; v < vecs; v++) sum[t][v] = dot_pairs(sum[t][v], weights[v], pair);
+  }
+}
+
+/// One run of columns for one tile of tokens: sums[(t * vecs + v) * VEC_ROWS + r] becomes the run's sum, or goes on with it.
+BODY void multiply_bf16(bf16_run w, int vecs, int64_t columns, const uint8_t *x, int tokens, float *sums, bool is_first, float_ahead ahead) {
+  vec sum[BF16_TOKENS][BF16_VECS];
+  UNROLLED for (int t = 0; t < tokens; t++)
+    UNROLLED for (int v = 0; v < vecs; v++) sum[t][v] = splat(0);
+  int64_t pairs = columns / 2, size = w.is_paired ? 4 * CODE_ROWS : 2 * COLUMN_BYTES;
+  for (int64_t begin = 0; begin < pairs; begin += BF16_STEP) {
+    int64_t end = pairs - begin < BF16_STEP ? pairs : begin + BF16_STEP;
+    for (int64_t i = 0; i < ahead.lines; i++, ahead.at += 64)
+      for (int p = 0; p < (vecs + PANEL_VECS - 1) / PANEL_VECS; p++) __builtin_prefetch(ahead.at + p * ahead.panel);
+    for (int64_t p = begin; p < end; p++, w.data += size, x += 4 * tokens) multiply_columns(w, w.data, vecs, x, tokens, sum);
+  }
+  if (columns % 2 && w.is_paired) multiply_columns(w, w.data, vecs, x, tokens, sum);
+  if (columns % 2 && !w.is_paired) {
+    uint8_t last[BF16_PANELS][2 * COLUMN_BYTES] = {{0}};
+    for (int p = 0; p < BF16_PANELS && p * PANEL_VECS < vecs; p++) memcpy(last[p], w.data + p * w.panel, COLUMN_BYTES);
+    multiply_columns((bf16_run){.panel = sizeof last[0]}, last[0], vecs, x, tokens, sum);
+  }
+  UNROLLED for (int t = 0; t < tokens; t++)
+    UNROLLED for (int v = 0; v < vecs; v++) {
+      float *out = sums + (t * vecs + v) * VEC_ROWS;
+      store_vec(out, is_first ? sum[t][v] : add_vec(load_vec(out), sum[t][v]));
+    }
+}
+
+BODY void gemm_bf16(const moe_matrix *w, int64_t row_begin, int64_t row_end, const uint8_t *x, int64_t m, int64_t segment, float *y,
+                    int64_t y_stride, float *scratch) {
+  bf16_scratch *s = (bf16_scratch *)scratch;
+  bool lies_in_panels = w->layout == MOE_PANELS;
+  int64_t k = w->columns, panel = k * COLUMN_BYTES;
+  for (int64_t r = row_begin; r < row_end; r += BF16_ROWS) {
+    int panels = row_end - r > PANEL ? BF16_PANELS : 1;
+    int64_t lanes = panels * PANEL;
+    for (int64_t begin = 0, end; begin < k; begin = end) {
+      end = k - begin < segment ? k : begin + segment;
+      for (int64_t c = begin, columns; c < end; c += columns) {
+        columns = end - c < RUN ? end - c : RUN;
+        const uint8_t *elements = (const uint8_t *)w->data + r * k * 2 + c * COLUMN_BYTES;
+        bf16_run run = lies_in_panels ? (bf16_run){elements, panel, false} : (bf16_run){s->pairs, 2 * PAIRED_HALF, true};
+        for (int64_t p = 0, at = r; !lies_in_panels && p < panels; p++, at += PANEL)
+          pair_rows(w, at, row_end - at, c, columns, s, s->pairs + p * 2 * PAIRED_HALF);
+        // The tiles share out what is read next; one tile alone reads on a little ahead of itself.
+        int64_t steps = (columns + 2 * BF16_STEP - 1) / (2 * BF16_STEP), lines = lies_in_panels ? (columns * COLUMN_BYTES + 63) / 64 : 0, asked = 0;
+        const uint8_t *next = elements + (c + columns < k ? columns : k * (panels - 1) + columns) * COLUMN_BYTES;
+        for (int64_t i = 0, tokens; i < m; i += tokens) {
+          tokens = next_tile(m - i, BF16_TOKENS);
+          float_ahead ahead = {next + asked * 64, (lines * tokens + m * steps - 1) / (m * steps), panel};
+          if (tokens == m) ahead.at = elements + FLOAT_AHEAD;
+          asked += ahead.lines * steps;
+          const uint8_t *tile = x + i * bf16_row_bytes(k) + 2 * c * tokens;
+          float *sums = s->sums + i * lanes;
+#define BF16_CASE(n)                                                                                                                  \
+  case n:                                                                                                                             \
+    if (n <= BF16_TOKENS && panels == 1) multiply_bf16(run, PANEL_VECS, columns, tile, n, sums, c == begin, ahead);                    \
+    if (n <= BF16_TOKENS && panels > 1 && BF16_PANELS > 1) multiply_bf16(run, BF16_VECS, columns, tile, n, sums, c == begin, ahead);   \
+    break;
+          switch (tokens) { FOR_TOKENS(BF16_CASE) }
+#undef BF16_CASE
+        }
+      }
+      for (int64_t j = 0; j < m * lanes; j += VEC_ROWS) {
+        vec sum = load_vec(s->sums + j);
+        store_vec(s->totals + j, begin ? add_vec(load_vec(s->totals + j), sum) : sum);
+      }
+    }
+    for (int64_t i = 0; i < m; i++)
+      for (int64_t v = 0; v < lanes / VEC_ROWS; v++)
+        store_rows(y + i * y_stride + r - row_begin + v * VEC_ROWS, s->totals + i * lanes + v * VEC_ROWS, row_end - r - v * VEC_ROWS);
+  }
+}
