@@ -1,8 +1,9 @@
 // Grouped GEMM of bf16 weights on bf16 activations: pairs of columns of a panel's rows, lane = row, meet every token.
 //
-// The ISA file that defines MULTIPLIES_BF16 adds to the vocabulary: load_pairs (two neighbouring columns of a panel, the elements of each row next to
-// each other) and dot_pairs (adds both products). Panels are paired in registers; published rows, a run of 256 columns at a time, in scratch. A
-// block of rows is BF16_VECS vectors, and few tokens read one panel after the other.
+// The ISA file that defines MULTIPLIES_BF16 adds to the vocabulary load_pairs: two neighbouring columns of a panel, the elements of each row next to
+// each other; and dot_pairs, which adds the products of two columns to a vec. Where it MULTIPLIES_PAIRS, instead of dot_pairs,
+//   float_squares   a sum for each row and each of two tokens: no_float_squares, multiply_bf16_octets, floats_of_token
+// Panels are paired in registers; published rows, a run of 256 columns at a time, in scratch. A block of rows is BF16_VECS vectors.
 #pragma once
 
 #ifndef BF16_VECS
@@ -10,7 +11,7 @@
 #endif
 enum {
   BF16_PANELS = BF16_VECS / PANEL_VECS, BF16_ROWS = BF16_PANELS * PANEL, RUN_PAIRS = RUN / 2,
-  BF16_STEP = 8, COLUMN_BYTES = 2 * PANEL, PAIRED_HALF = 4 * CODE_ROWS * RUN_PAIRS
+  COLUMN_BYTES = 2 * PANEL, PAIRED_HALF = 4 * CODE_ROWS * RUN_PAIRS
 };
 
 /// The scratch of a call: sums of the segment at hand and of those before, [token][row]; a run of 16 published rows, and its pairs, eight rows after
@@ -40,41 +41,66 @@ typedef struct bf16_run {
   bool is_paired;
 } bf16_run;
 
-/// sum[t][v] += the products of a pair of columns.
-BODY void multiply_columns(bf16_run w, const uint8_t *data, int vecs, const uint8_t *x, int tokens, vec sum[BF16_TOKENS][BF16_VECS]) {
-  bytes weights[BF16_VECS];
-  UNROLLED for (int v = 0; v < vecs; v++) {
-    const uint8_t *p = data + (v / PANEL_VECS) * w.panel;
-    weights[v] = w.is_paired ? load_bytes(p + (v % PANEL_VECS) * PAIRED_HALF, PAIRED_HALF) : load_pairs(p + (v % PANEL_VECS) * 2 * VEC_ROWS);
-  }
-  UNROLLED for (int t = 0; t < tokens; t++) {
-    bytes pair = splat_quad(x + 4 * t);
-    UNROLLED for (int v = 0; v < vecs; v++) sum[t][v] = dot_pairs(sum[t][v], weights[v], pair);
-  }
+BODY bytes load_weights(bf16_run w, const uint8_t *p, int v) {
+  p += (v / PANEL_VECS) * w.panel;
+  return w.is_paired ? load_bytes(p + (v % PANEL_VECS) * PAIRED_HALF, PAIRED_HALF) : load_pairs(p + (v % PANEL_VECS) * 2 * VEC_ROWS);
+}
+BODY int64_t bytes_of_pair(bf16_run w) { return w.is_paired ? 4 * CODE_ROWS : 2 * COLUMN_BYTES; }
+
+#ifdef MULTIPLIES_PAIRS
+enum { DOT_COLUMNS = 4, DOT_TOKENS = 2 };
+typedef octets dot_weights;
+typedef float_squares dot_sums;
+BODY dot_sums no_sums(void) { return no_float_squares(); }
+BODY dot_weights load_dot_weights(bf16_run w, int v) { return side_by_side(load_weights(w, w.data, v), load_weights(w, w.data + bytes_of_pair(w), v)); }
+/// A token without a partner is its own.
+BODY dot_sums add_products(dot_sums sum, dot_weights w, const uint8_t *x, int t, int tokens) {
+  return multiply_bf16_octets(sum, w, load_two(x + 4 * t, x + 4 * (t + 1 < tokens ? t + 1 : t), 4 * tokens));
+}
+BODY vec sum_of_token(dot_sums sum, int t) { return floats_of_token(sum, t % 2); }
+#else
+enum { DOT_COLUMNS = 2, DOT_TOKENS = 1 };
+typedef bytes dot_weights;
+typedef vec dot_sums;
+BODY dot_sums no_sums(void) { return splat(0); }
+BODY dot_weights load_dot_weights(bf16_run w, int v) { return load_weights(w, w.data, v); }
+BODY dot_sums add_products(dot_sums sum, dot_weights w, const uint8_t *x, int t, int tokens) { return dot_pairs(sum, w, splat_quad(x + 4 * t)); }
+BODY vec sum_of_token(dot_sums sum, int t) { return sum; }
+#endif
+
+/// sum[t][v] += the products of DOT_COLUMNS columns.
+BODY void multiply_columns(bf16_run w, int vecs, const uint8_t *x, int tokens, dot_sums sum[BF16_TOKENS][BF16_VECS]) {
+  dot_weights weights[BF16_VECS];
+  UNROLLED for (int v = 0; v < vecs; v++) weights[v] = load_dot_weights(w, v);
+  UNROLLED for (int t = 0; t < tokens; t += DOT_TOKENS)
+    UNROLLED for (int v = 0; v < vecs; v++) sum[t][v] = add_products(sum[t][v], weights[v], x, t, tokens);
 }
 
 /// One run of columns for one tile of tokens: sums[(t * vecs + v) * VEC_ROWS + r] becomes the run's sum, or goes on with it.
 BODY void multiply_bf16(bf16_run w, int vecs, int64_t columns, const uint8_t *x, int tokens, float *sums, bool is_first, float_ahead ahead) {
-  vec sum[BF16_TOKENS][BF16_VECS];
-  UNROLLED for (int t = 0; t < tokens; t++)
-    UNROLLED for (int v = 0; v < vecs; v++) sum[t][v] = splat(0);
-  int64_t pairs = columns / 2, size = w.is_paired ? 4 * CODE_ROWS : 2 * COLUMN_BYTES;
-  for (int64_t begin = 0; begin < pairs; begin += BF16_STEP) {
-    int64_t end = pairs - begin < BF16_STEP ? pairs : begin + BF16_STEP;
+  dot_sums sum[BF16_TOKENS][BF16_VECS];
+  UNROLLED for (int t = 0; t < tokens; t += DOT_TOKENS)
+    UNROLLED for (int v = 0; v < vecs; v++) sum[t][v] = no_sums();
+  int64_t whole = columns / DOT_COLUMNS * DOT_COLUMNS, size = bytes_of_pair(w) * (DOT_COLUMNS / 2);
+  for (int64_t begin = 0; begin < whole; begin += FLOAT_STEP) {
+    int64_t end = whole - begin < FLOAT_STEP ? whole : begin + FLOAT_STEP;
     for (int64_t i = 0; i < ahead.lines; i++, ahead.at += 64)
-      for (int p = 0; p < (vecs + PANEL_VECS - 1) / PANEL_VECS; p++) __builtin_prefetch(ahead.at + p * ahead.panel);
-    for (int64_t p = begin; p < end; p++, w.data += size, x += 4 * tokens) multiply_columns(w, w.data, vecs, x, tokens, sum);
+      for (int p = 0; p < vecs / PANEL_VECS; p++) __builtin_prefetch(ahead.at + p * ahead.panel);
+    for (int64_t c = begin; c < end; c += DOT_COLUMNS, w.data += size, x += 2 * DOT_COLUMNS * tokens) multiply_columns(w, vecs, x, tokens, sum);
   }
-  if (columns % 2 && w.is_paired) multiply_columns(w, w.data, vecs, x, tokens, sum);
-  if (columns % 2 && !w.is_paired) {
-    uint8_t last[BF16_PANELS][2 * COLUMN_BYTES] = {{0}};
-    for (int p = 0; p < BF16_PANELS && p * PANEL_VECS < vecs; p++) memcpy(last[p], w.data + p * w.panel, COLUMN_BYTES);
-    multiply_columns((bf16_run){.panel = sizeof last[0]}, last[0], vecs, x, tokens, sum);
+  if (whole < columns) {
+    uint8_t last[BF16_PANELS][DOT_COLUMNS * COLUMN_BYTES] = {{0}};
+    if (!w.is_paired) {
+      for (int p = 0; p < vecs / PANEL_VECS; p++) memcpy(last[p], w.data + p * w.panel, (size_t)(columns - whole) * COLUMN_BYTES);
+      w = (bf16_run){last[0], sizeof last[0], false};
+    }
+    multiply_columns(w, vecs, x, tokens, sum);
   }
   UNROLLED for (int t = 0; t < tokens; t++)
     UNROLLED for (int v = 0; v < vecs; v++) {
       float *out = sums + (t * vecs + v) * VEC_ROWS;
-      store_vec(out, is_first ? sum[t][v] : add_vec(load_vec(out), sum[t][v]));
+      vec total = sum_of_token(sum[t / DOT_TOKENS * DOT_TOKENS][v], t);
+      store_vec(out, is_first ? total : add_vec(load_vec(out), total));
     }
 }
 
@@ -95,7 +121,7 @@ BODY void gemm_bf16(const moe_matrix *w, int64_t row_begin, int64_t row_end, con
         for (int64_t p = 0, at = r; !lies_in_panels && p < panels; p++, at += PANEL)
           pair_rows(w, at, row_end - at, c, columns, s, s->pairs + p * 2 * PAIRED_HALF);
         // The tiles share out what is read next; one tile alone reads on a little ahead of itself.
-        int64_t steps = (columns + 2 * BF16_STEP - 1) / (2 * BF16_STEP), lines = lies_in_panels ? (columns * COLUMN_BYTES + 63) / 64 : 0, asked = 0;
+        int64_t steps = (columns + FLOAT_STEP - 1) / FLOAT_STEP, lines = lies_in_panels ? (columns * COLUMN_BYTES + 63) / 64 : 0, asked = 0;
         const uint8_t *next = elements + (c + columns < k ? columns : k * (panels - 1) + columns) * COLUMN_BYTES;
         for (int64_t i = 0, tokens; i < m; i += tokens) {
           tokens = next_tile(m - i, BF16_TOKENS);

@@ -54,18 +54,21 @@ static float peak_int8_wide(int64_t steps, int64_t *operations) {
 #endif
 
 #ifdef MULTIPLIES_BF16
-/// Pairs of bf16 products, summed in f32.
+/// Products of bf16 pairs, summed in f32.
 static float peak_bf16(int64_t steps, int64_t *operations) {
-  const uint8_t pair[4] = {0x80, 0x3f, 0x80, 0x3f};
-  bytes x = splat_quad(pair), weights = x;
-  vec sums[PEAK_CHAINS];
-  for (int q = 0; q < PEAK_CHAINS; q++) sums[q] = splat(0);
+  enum { CHAINS = PEAK_CHAINS / DOT_TOKENS };
+  uint8_t values[2 * DOT_COLUMNS * PANEL];
+  memset(values, 0x3f, sizeof values);
+  dot_weights weights = load_dot_weights((bf16_run){values, 0, false}, 0);
+  dot_sums sums[CHAINS];
+  for (int q = 0; q < CHAINS; q++) sums[q] = no_sums();
   for (int64_t i = 0; i < steps; i++)
-    UNROLLED for (int q = 0; q < PEAK_CHAINS; q++) hide(&weights), sums[q] = dot_pairs(sums[q], weights, x);
-  for (int q = 1; q < PEAK_CHAINS; q++) sums[0] = add_vec(sums[0], sums[q]);
-  *operations = 2 * 2 * VEC_ROWS * PEAK_CHAINS * steps;
+    UNROLLED for (int q = 0; q < CHAINS; q++) sums[q] = add_products(sums[q], weights, values, 0, 1);
+  vec total = sum_of_token(sums[0], 0);
+  for (int q = 1; q < CHAINS; q++) total = add_vec(total, sum_of_token(sums[q], 0));
+  *operations = 2 * DOT_TOKENS * DOT_COLUMNS * VEC_ROWS * CHAINS * steps;
   float lanes[VEC_ROWS];
-  store_vec(lanes, sums[0]);
+  store_vec(lanes, total);
   return lanes[0] + lanes[VEC_ROWS - 1];
 }
 #endif

@@ -13,6 +13,7 @@ static inline bool has_arm_feature(const char *name) {
 }
 static inline bool has_dotprod(void) { return has_arm_feature("hw.optional.arm.FEAT_DotProd"); }
 static inline bool has_i8mm(void) { return has_arm_feature("hw.optional.arm.FEAT_I8MM"); }
+static inline bool has_bf16(void) { return has_arm_feature("hw.optional.arm.FEAT_BF16"); }
 
 #elif defined(__linux__)
 #include <sys/auxv.h>
@@ -20,8 +21,10 @@ static inline bool has_i8mm(void) { return has_arm_feature("hw.optional.arm.FEAT
 // Bits of the kernel's interface, which older headers do not name.
 static inline bool has_dotprod(void) { return getauxval(AT_HWCAP) >> 20 & 1; }
 static inline bool has_i8mm(void) { return getauxval(AT_HWCAP2) >> 13 & 1; }
+static inline bool has_bf16(void) { return getauxval(AT_HWCAP2) >> 14 & 1; }
 
 #else
 static inline bool has_dotprod(void) { return false; }
 static inline bool has_i8mm(void) { return false; }
+static inline bool has_bf16(void) { return false; }
 #endif

@@ -10,7 +10,7 @@ enum { VEC_ROWS = 16 };
 #define FLOAT_TOKENS 8
 #define FLOAT_VECS 2
 #define FLOAT_NARROW MOE_GEMM_ROWS
-#define PEAK_CHAINS 12
+#define PEAK_CHAINS 16
 /// One or two rows are as fast as memory only when it is read as one stream: one panel at a time, which is AVX2's.
 #ifndef FEW_ROWS
 #define FEW_ROWS 2

@@ -10,7 +10,7 @@ extern const moe_kernels moe_kernels_avx2, moe_kernels_avxvnni, moe_kernels_avx5
 extern const moe_kernels moe_kernels_amx_emulated;
 #endif
 #elif defined(__aarch64__)
-extern const moe_kernels moe_kernels_neon, moe_kernels_dotprod, moe_kernels_i8mm;
+extern const moe_kernels moe_kernels_neon, moe_kernels_dotprod, moe_kernels_i8mm, moe_kernels_i8mmbf16;
 #endif
 
 static const moe_kernels *const tables[] = {
@@ -21,7 +21,7 @@ static const moe_kernels *const tables[] = {
 #endif
     &moe_kernels_avx512bf16, &moe_kernels_avx512vnni, &moe_kernels_avxvnni, &moe_kernels_avx512, &moe_kernels_avx2,
 #elif defined(__aarch64__)
-    &moe_kernels_i8mm, &moe_kernels_dotprod, &moe_kernels_neon,
+    &moe_kernels_i8mmbf16, &moe_kernels_i8mm, &moe_kernels_dotprod, &moe_kernels_neon,
 #endif
     &moe_kernels_scalar,
 };
