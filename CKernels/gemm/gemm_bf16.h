@@ -6,11 +6,8 @@
 // Panels are paired in registers; published rows, a run of 256 columns at a time, in scratch. A block of rows is BF16_VECS vectors.
 #pragma once
 
-#ifndef BF16_VECS
-#define BF16_VECS 2
-#endif
 enum {
-  BF16_PANELS = BF16_VECS / PANEL_VECS, BF16_ROWS = BF16_PANELS * PANEL, RUN_PAIRS = RUN / 2,
+  BF16_VECS = 2, BF16_PANELS = BF16_VECS / PANEL_VECS, BF16_ROWS = BF16_PANELS * PANEL, RUN_PAIRS = RUN / 2,
   COLUMN_BYTES = 2 * PANEL, PAIRED_HALF = 4 * CODE_ROWS * RUN_PAIRS
 };
 

@@ -38,4 +38,9 @@ public struct KernelTable: Sendable, Hashable, CustomStringConvertible {
   public func int8GEMMName(_ format: WeightFormat) -> String? {
     row.pointee.formats[Int(format.index)].int8_name.map { String(cString: $0) }
   }
+
+  /// Name of the kernel that runs on bf16 activations, nil for formats and tables without one: "gemm_bf16_bf16_avx512bf16".
+  public func bf16GEMMName(_ format: WeightFormat) -> String? {
+    row.pointee.formats[Int(format.index)].bf16_name.map { String(cString: $0) }
+  }
 }

@@ -48,11 +48,11 @@ import Testing
             let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
-              for isInt8 in [false, true] where !isInt8 || (table.int8GEMMName(format) != nil && matrix.takesPanels) {
-                let problem = Problem(table, matrix, segment: segment, isInt8: isInt8, seed: random.next())
-                let name = "\(table) \(format) \(isInt8 ? "int8" : arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
+              for precision in Problem.Precision.allCases where precision == .f32 || (precision.name(table, format) != nil && matrix.takesPanels) {
+                let problem = Problem(table, matrix, segment: segment, precision, seed: random.next())
+                let name = "\(table) \(format) \(precision) \(arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
                 if let fault = problem.faultOfSingles { Issue.record("\(name): \(fault)") }
-                if isInt8 {
+                if precision == .int8 {
                   (noise, power) = (noise + problem.rounding.noise, power + problem.rounding.power)
                   let known = integers["\(format) \(index) \(segment)", default: problem.singles]
                   #expect(known == problem.singles, "\(name): other bits than another table's")
@@ -84,6 +84,7 @@ import Testing
       for format in WeightFormat.all { 
         #expect(table.gemmName(format) == "gemm_\(format)_\(table)")
         #expect(table.int8GEMMName(format).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_panel_rows(format.index) != 8))
+        #expect(table.bf16GEMMName(format).map { $0 == "gemm_bf16_bf16_\(table)" && format == .bf16 } ?? true)
        }
     }
     #expect(KernelTable.runnable.last?.name == "scalar")
@@ -99,16 +100,30 @@ private struct Problem {
   /// Rows of x lie `stride` apart, NaN between them and nothing behind the last.
   let x: [Float]
   let stride: Int
-  /// Activations of `x` rounded to int8; nil where the f32 kernel is tested.
-  let codes: Int8Rows?
+  /// Activations of `x` rounded; nil where the f32 kernel is tested.
+  let rounded: (any RoundedRows)?
+  let precision: Precision
   private(set) var singles: [Float] = []
   private(set) var faultOfSingles: String?
   /// Square sums of what the rounding to int8 changed, and of the exact results.
   private(set) var rounding = (noise: 0.0, power: 0.0)
   private static let guardValue: Float = -1234.5
 
-  init(_ table: KernelTable, _ matrix: RandomMatrix, segment: Int, isInt8: Bool, seed: UInt64) {
-    (self.table, self.matrix, self.segment) = (table, matrix, segment)
+  /// What activations are rounded to.
+  enum Precision: CaseIterable {
+    case f32, int8, bf16
+
+    func name(_ table: KernelTable, _ format: WeightFormat) -> String? {
+      switch self {
+      case .f32: table.gemmName(format)
+      case .int8: table.int8GEMMName(format)
+      case .bf16: table.bf16GEMMName(format)
+      }
+    }
+  }
+
+  init(_ table: KernelTable, _ matrix: RandomMatrix, segment: Int, _ precision: Precision, seed: UInt64) {
+    (self.table, self.matrix, self.segment, self.precision) = (table, matrix, segment, precision)
     panels = matrix.panels(by: table)
     let columns = matrix.columns
     var random = SeededRandom(seed: seed)
@@ -121,20 +136,26 @@ private struct Problem {
       padded.replaceSubrange(token * (columns + 3)..<token * (columns + 3) + columns, with: row)
     }
     x = padded
-    codes = isInt8 ? Int8Rows(dense, columns: columns, by: table) : nil
+    switch precision {
+    case .f32: rounded = nil
+    case .int8: rounded = Int8Rows(dense, columns: columns, by: table)
+    case .bf16: rounded = BF16Rows(columns: columns, x: dense)
+    }
     let exact = naiveProduct(matrix.values, rows: matrix.rows, columns: columns, dense)
-    let expected = codes.map { naiveProduct(matrix.values, rows: matrix.rows, columns: columns, $0.values) } ?? exact
+    let expected = rounded.map { naiveProduct(matrix.values, rows: matrix.rows, columns: columns, $0.values) } ?? exact
     let rowNorms = (0..<matrix.rows).map { norm(matrix.values[$0 * columns..<($0 + 1) * columns]) }
     // Runs of at most 256 products in order, the runs in order, the segments in order; each step rounds at most twice. On int8, steps
-    // are groups of 16 or 32 columns, but code and minimum of an unsigned format are each up to four times the weight they cancel to.
-    let steps = Double(isInt8 ? 4 * (columns / 16) : min(columns, 256)) + Double(columns) / 256 + Double(columns) / Double(segment) + 8
+    // are groups of 16 or 32 columns, but code and minimum of an unsigned format are each up to four times the weight they cancel to. Rounding
+    // to bf16 moves an activation by 2^-8 of it at most.
+    let steps = Double(precision == .int8 ? 4 * (columns / 16) : min(columns, 256)) + Double(columns) / 256 + Double(columns) / Double(segment) + 8
     for token in 0..<GEMMTests.tokens {
       let length = norm(dense[token * columns..<(token + 1) * columns])
       for row in 0..<matrix.rows {
         let value = run(rows: row..<row + 1, tokens: [Int32(token)], isGathered: true).y[0], index = token * matrix.rows + row
         singles.append(value)
         let bound = steps * Double(Float.ulpOfOne) * rowNorms[row] * length
-        if !(abs(Double(value) - expected[index]) <= bound), faultOfSingles == nil {
+        let isNear = precision != .bf16 || abs(Double(value) - exact[index]) <= bound + 0x1p-8 * rowNorms[row] * length
+        if !(abs(Double(value) - expected[index]) <= bound && isNear), faultOfSingles == nil {
           faultOfSingles = "row \(row), token \(token): \(value), expected \(expected[index]), bound \(bound)"
         }
         rounding.noise += (Double(value) - exact[index]) * (Double(value) - exact[index])
@@ -162,9 +183,10 @@ private struct Problem {
     let first = Int64(rows.lowerBound), last = Int64(rows.upperBound)
     out.withUnsafeMutableBufferPointer { out in
       let y = out.baseAddress! + margin
-      if let codes {
-        guard let rounded = codes.rounded(list, count: m, for: matrix.format, by: table, step: width % 2 == 0 ? 32 : 96) else { return }
-        kernels.gemm_int8(&weights, first, last, rounded, Int64(m), Int64(segment), y, Int64(yStride), scratch.baseAddress)
+      if let rounded {
+        guard let tiles = rounded.rounded(list, count: m, for: matrix.format, by: table, step: width % 2 == 0 ? 32 : 96) else { return }
+        let product = precision == .int8 ? kernels.gemm_int8! : kernels.gemm_bf16!
+        product(&weights, first, last, tiles, Int64(m), Int64(segment), y, Int64(yStride), scratch.baseAddress)
       } else {
         kernels.gemm(&weights, first, last, x, Int64(stride), list, Int64(m), Int64(segment), y, Int64(yStride), scratch.baseAddress)
       }

@@ -86,10 +86,13 @@ private final class SparseMap {
     let expected = zip(decoded, x).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
     kernels.gemm(&matrix, Int64(last), Int64(rows), x, Int64(columns), nil, 1, Int64(columns), &y, 16, scratch)
     #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-5 * expected }, "\(table) \(name): \(y), expected \(expected)")
-    guard let int8 = kernels.gemm_int8 else { return }
-    y = [Float](repeating: .nan, count: 16)
-    let rounded = try #require(Int8Rows(x, columns: columns, by: table).rounded(nil, count: 1, for: format, by: table))
-    int8(&matrix, Int64(last), Int64(rows), rounded, 1, Int64(columns), &y, 16, scratch)
-    #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-2 * expected }, "\(table) \(name) int8: \(y), expected \(expected)")
+    let bytes: any RoundedRows = Int8Rows(x, columns: columns, by: table), halves: any RoundedRows = BF16Rows(columns: columns, x: x)
+    for (product, activations) in [(kernels.gemm_int8, bytes), (kernels.gemm_bf16, halves)] {
+      guard let product else { continue }
+      y = [Float](repeating: .nan, count: 16)
+      let rounded = try #require(activations.rounded(nil, count: 1, for: format, by: table))
+      product(&matrix, Int64(last), Int64(rows), rounded, 1, Int64(columns), &y, 16, scratch)
+      #expect(y.allSatisfy { abs(Double($0) - expected) < 1e-2 * expected }, "\(table) \(name) \(type(of: activations)): \(y), expected \(expected)")
+    }
   }
 }
