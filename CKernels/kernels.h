@@ -10,8 +10,8 @@
 //   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
-// sixteen of each: see gemm/gemm_int8_tiles.h, gemm_bf16_tiles.h and gemm_float_tiles.h; MULTIPLIES_BF16, where it sums two bf16 products or more:
-// see gemm/gemm_bf16.h;
+// sixteen of each: see gemm/gemm_int8_tiles.h, gemm_bf16_tiles.h and gemm_float_tiles.h; MULTIPLIES_BF16, where it sums products of bf16: see
+// gemm/gemm_bf16.h;
 // and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, BF16_TOKENS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW where the numbers of chains, and of tokens and
 // vectors in a tile, do not suit its registers.
 #pragma once

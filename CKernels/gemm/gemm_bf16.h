@@ -49,7 +49,9 @@ enum { DOT_COLUMNS = 4, DOT_TOKENS = 2 };
 typedef octets dot_weights;
 typedef float_squares dot_sums;
 BODY dot_sums no_sums(void) { return no_float_squares(); }
-BODY dot_weights load_dot_weights(bf16_run w, int v) { return side_by_side(load_weights(w, w.data, v), load_weights(w, w.data + bytes_of_pair(w), v)); }
+BODY dot_weights load_dot_weights(bf16_run w, int v) {
+  return side_by_side(load_weights(w, w.data, v), load_weights(w, w.data + bytes_of_pair(w), v));
+}
 /// A token without a partner is its own.
 BODY dot_sums add_products(dot_sums sum, dot_weights w, const uint8_t *x, int t, int tokens) {
   return multiply_bf16_octets(sum, w, load_two(x + 4 * t, x + 4 * (t + 1 < tokens ? t + 1 : t), 4 * tokens));

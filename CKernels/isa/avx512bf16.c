@@ -21,7 +21,8 @@ static bool supported(void) {
 
 #define MULTIPLIES_BF16
 BODY bytes load_pairs(const uint8_t *p) {
-  const bytes order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const bytes order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2,
+                                       17, 1, 16, 0);
   return _mm512_permutexvar_epi16(order, load_all(p));
 }
 BODY vec dot_pairs(vec sum, bytes w, bytes x) { return _mm512_dpbf16_ps(sum, (__m512bh)w, (__m512bh)x); }

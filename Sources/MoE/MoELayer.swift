@@ -96,9 +96,10 @@ public struct MoELayer: Sendable {
   /// Width of the rows in and out.
   public var hidden: Int { configuration.hidden }
 
-  /// True when some product of the layer is computed on int8 activations.
-  public var usesInt8: Bool {
-    backend.usesInt8(weights.experts) || weights.shared.map(backend.usesInt8) == true
+  /// What activations are rounded to for some product of the layer's experts; `float` where they are for none, whatever was asked for.
+  public var activations: ActivationPrecision {
+    let routed = backend.precision(of: weights.experts)
+    return routed == .float ? weights.shared.map(backend.precision) ?? .float : routed
   }
 
   /// The layer's output for hidden states [tokens, hidden].

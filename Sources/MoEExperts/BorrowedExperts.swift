@@ -11,8 +11,8 @@ package struct BorrowedMatrix {
   package var order: UnsafePointer<Int32>?
   /// Columns of one summation segment where the matrix is a down projection.
   package var segment: Int
-  /// True when kernels on int8 activations can read the matrix, if its format has one.
-  package var suitsInt8: Bool
+  /// True when kernels on rounded activations can read the matrix, if its format has one.
+  package var suitsRounded: Bool
 
   /// The matrix; it and the bias have to outlive the value.
   package init(_ source: PackedMatrix, bias: [Float]? = nil) {
@@ -20,7 +20,7 @@ package struct BorrowedMatrix {
     self.bias = bias.flatMap { $0.withUnsafeBufferPointer { $0.baseAddress } }
     order = source.inputOrder.flatMap { $0.withUnsafeBufferPointer { $0.baseAddress } }
     segment = source.segment
-    suitsInt8 = source.suitsInt8
+    suitsRounded = source.suitsRounded
   }
 }
 

@@ -95,7 +95,7 @@ public struct ExpertBank: Sendable {
   public let outputScale: Float
   /// True when some matrix wants its input columns in another order.
   package let reordersColumns: Bool
-  /// Formats of the gate and up matrices, and of the down matrices, that kernels on int8 activations can read where their format has one.
+  /// Formats of the gate and up matrices, and of the down matrices, that kernels on rounded activations can read where their format has one.
   package let gateUpFormats: [WeightFormat], downFormats: [WeightFormat]
   /// The experts as the tasks of a call read them.
   package private(set) var borrowed: BorrowedExperts
@@ -151,5 +151,5 @@ public struct ExpertBank: Sendable {
   public var residentBytes: Int { experts.reduce(0) { $0 + $1.residentBytes } }
 }
 
-/// Formats of the matrices that kernels on int8 activations can read, where their format has one.
-private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> { Set(matrices.lazy.filter(\.suitsInt8).map(\.format)) }
+/// Formats of the matrices that kernels on rounded activations can read, where their format has one.
+private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> { Set(matrices.lazy.filter(\.suitsRounded).map(\.format)) }

@@ -73,8 +73,8 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Bytes of the values in the published format: codes, scales and zero points.
   public let publishedBytes: Int
 
-  /// True when kernels on int8 activations can read the matrix, if its format has one.
-  package var suitsInt8: Bool {
+  /// True when kernels on rounded activations can read the matrix, if its format has one.
+  package var suitsRounded: Bool {
     guard inputOrder == nil, layout == .rows else { return inputOrder == nil }
     var matrix = borrowed
     return moe_takes_panels(&matrix)

@@ -27,7 +27,7 @@ package struct BLASBackend: Sendable {
 extension BLASBackend: GroupedGEMMBackend {
   package var name: String { "blas" }
 
-  package func usesInt8(_ bank: ExpertBank) -> Bool { false }
+  package func precision(of bank: ExpertBank) -> ActivationPrecision { .float }
 
   package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) {
     gateUp(routed)

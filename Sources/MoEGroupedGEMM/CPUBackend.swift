@@ -22,12 +22,14 @@ package struct CPUBackend: Sendable {
 extension CPUBackend: GroupedGEMMBackend {
   package var name: String { "cpu" }
 
-  package func usesInt8(_ bank: ExpertBank) -> Bool { bank.gateUpFormats.contains { takesInt8($0) } || bank.downFormats.contains { takesInt8($0) } }
+  package func precision(of bank: ExpertBank) -> ActivationPrecision {
+    bank.gateUpFormats.contains(where: rounds) || bank.downFormats.contains(where: rounds) ? precision : .float
+  }
 
   package func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) {
     let input = StageInput(gateUpOf: routed, self), sharedInput = shared.map { StageInput(gateUpOf: $0, self) }
     pool.run(
-      both(shared, sharedInput) { InputWork($1, gateUpOf: $0, kernels) }, InputWork(input, gateUpOf: routed, kernels), queues: memory.queues)
+      both(shared, sharedInput) { InputWork($1, gateUpOf: $0) }, InputWork(input, gateUpOf: routed), queues: memory.queues)
     let scratch = scratch(routed, shared, columns: \.hidden, step: gateUpStep, in: memory)
     func work(_ pass: ExpertPass, _ input: StageInput) -> GateUpWork {
       GateUpWork(
@@ -55,7 +57,7 @@ extension CPUBackend: GroupedGEMMBackend {
   }
 
   package func down(_ pass: ExpertPass, into outputs: FloatRows, _ memory: StageMemory) {
-    pool.run(InputWork(StageInput(downOf: pass, self), RowGroups(pass.plan), kernels, in: pass.memory.pieces), queues: memory.queues)
+    pool.run(InputWork(StageInput(downOf: pass, self), RowGroups(pass.plan), in: pass.memory.pieces), queues: memory.queues)
     pool.run(work(pass, into: outputs, scratch(pass, nil, columns: \.intermediate, in: memory)), queues: memory.queues)
     withExtendedLifetime(pass) {}
   }
@@ -72,7 +74,7 @@ extension CPUBackend: GroupedGEMMBackend {
 
   package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) {
     let stage = StageInput(input, for: matrix, self, in: memory.projection), groups = RowGroups(everyRow: input.count)
-    pool.run(InputWork(stage, groups, kernels, in: memory.projection.pieces), queues: memory.queues)
+    pool.run(InputWork(stage, groups, in: memory.projection.pieces), queues: memory.queues)
     let scratch = StageScratch(workers: pool.threads, columns: matrix.columns, reorders: matrix.inputOrder != nil, in: memory.scratch)
     pool.run(
       ProjectWork(
@@ -109,11 +111,11 @@ extension CPUBackend: GroupedGEMMBackend {
       groups, weightRows: weightRows, step: step, part: parts > 1 ? max(1, (part + tokenTile - 1) / tokenTile) * tokenTile : nil, in: memory.pieces)
   }
 
-  /// True when the format is multiplied on int8 activations.
-  func takesInt8(_ format: WeightFormat) -> Bool { precision == .int8 && kernels.row.pointee.formats[Int(format.index)].gemm_int8 != nil }
+  /// True when the format is multiplied on rounded activations.
+  func rounds(_ format: WeightFormat) -> Bool { precision != .float && kernels.arithmetic(format, on: precision) != nil }
 }
 
-/// Weight rows of a piece: whole panels of every format, and whole groups of int8 activations.
+/// Weight rows of a piece: whole panels of every format, and whole groups of rounded activations.
 private let gateUpStep = 32, downStep = 32
 
 /// Output columns of a strip: see `StripWork`.

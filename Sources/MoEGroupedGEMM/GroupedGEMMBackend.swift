@@ -12,8 +12,8 @@ package protocol GroupedGEMMBackend: Sendable {
   /// The device, as kernbench names it: "cpu", "blas".
   var name: String { get }
 
-  /// True when some product of these experts is computed on int8 activations.
-  func usesInt8(_ bank: ExpertBank) -> Bool
+  /// What activations are rounded to for some product of these experts; `float` where they are for none.
+  func precision(of bank: ExpertBank) -> ActivationPrecision
 
   /// activated[row] = act(gate x) * up x for the token x of every row of each plan.
   ///

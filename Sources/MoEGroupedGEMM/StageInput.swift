@@ -1,4 +1,4 @@
-// What the products of one stage read: f32 rows, a list to gather them by, and their int8 form where a kernel takes it.
+// What the products of one stage read: f32 rows, a list to gather them by, and their rounded form where a kernel takes it.
 
 internal import CMoEKernels
 internal import MoEDispatch
@@ -18,7 +18,7 @@ struct StageInput {
     rows = bank.weightOnInput ? FloatRows(count: plan.rows, columns: bank.hidden, in: memory.weighted) : pass.input
     list = bank.weightOnInput ? nil : plan.tokens.withUnsafeBufferPointer { $0.baseAddress }
     rounded = RoundedRows(
-      bank.gateUpFormats, where: { backend.takesInt8($0) }, rows: plan.rows, columns: bank.hidden, isOneRow: plan.tokenCount == 1 && !bank.weightOnInput,
+      bank.gateUpFormats, by: backend, rows: plan.rows, columns: bank.hidden, isOneRow: plan.tokenCount == 1 && !bank.weightOnInput,
       in: memory.rounded)
   }
 
@@ -26,38 +26,35 @@ struct StageInput {
   init(downOf pass: ExpertPass, _ backend: CPUBackend) {
     (rows, list) = (pass.activated, nil)
     rounded = RoundedRows(
-      pass.bank.downFormats, where: { backend.takesInt8($0) }, rows: pass.plan.rows, columns: pass.bank.intermediate,
-      in: pass.memory.activated)
+      pass.bank.downFormats, by: backend, rows: pass.plan.rows, columns: pass.bank.intermediate, in: pass.memory.activated)
   }
 
   /// Rows as they are, for one matrix.
   init(_ rows: FloatRows, for matrix: PackedMatrix, _ backend: CPUBackend, in memory: PassMemory) {
     (self.rows, list) = (rows, nil)
-    rounded = RoundedRows(
-      [matrix.format], where: { matrix.suitsInt8 && backend.takesInt8($0) }, rows: rows.count, columns: rows.columns, in: memory.rounded)
+    rounded = matrix.suitsRounded ? RoundedRows([matrix.format], by: backend, rows: rows.count, columns: rows.columns, in: memory.rounded) : nil
   }
 }
 
-/// Fills what a stage input has no values for yet: rows times their coefficients, rows rounded to int8.
+/// Fills what a stage input has no values for yet: rows times their coefficients, rows rounded.
 struct InputWork: PieceWork {
   private let input: StageInput
-  private let kernels: UnsafePointer<moe_kernels>
   private var cut: Pieces?
   /// Rows to multiply by the coefficients of a plan, and their tokens; nil for rows that are there already.
   private var source: FloatRows?
   private var tokens: UnsafePointer<Int32>?, weights: UnsafePointer<Float>?
 
   /// Rounds the rows that `input` takes from `groups`.
-  init(_ input: StageInput, _ groups: RowGroups, _ kernels: KernelTable, in memory: GrowableBuffer) {
-    (self.input, self.kernels) = (input, kernels.row)
+  init(_ input: StageInput, _ groups: RowGroups, in memory: GrowableBuffer) {
+    self.input = input
     cut = input.rounded == nil ? nil : Pieces(groups, weightRows: 1, step: 1, part: tokenTile, in: memory)
   }
 
   /// Prepares what gate and up of a pass read.
-  init(_ input: StageInput, gateUpOf pass: ExpertPass, _ kernels: KernelTable) {
+  init(_ input: StageInput, gateUpOf pass: ExpertPass) {
     let plan = pass.plan, memory = pass.memory.pieces
     // The experts of one token read the same row.
-    self.init(input, plan.tokenCount == 1 && !pass.bank.weightOnInput ? RowGroups(everyRow: min(1, plan.rows)) : RowGroups(plan), kernels, in: memory)
+    self.init(input, plan.tokenCount == 1 && !pass.bank.weightOnInput ? RowGroups(everyRow: min(1, plan.rows)) : RowGroups(plan), in: memory)
     guard pass.bank.weightOnInput else { return }
     cut = Pieces(RowGroups(plan), weightRows: 1, step: 1, part: tokenTile, in: memory)
     source = pass.input
@@ -78,7 +75,6 @@ struct InputWork: PieceWork {
     guard let rounded = input.rounded else { return }
     let list = input.list
     rounded.round(
-      tile, from: list == nil ? input.rows.row(tile.lowerBound) : input.rows.base, stride: input.rows.stride, list: list.map { $0 + tile.lowerBound },
-      by: kernels)
+      tile, from: list == nil ? input.rows.row(tile.lowerBound) : input.rows.base, stride: input.rows.stride, list: list.map { $0 + tile.lowerBound })
   }
 }

@@ -18,8 +18,8 @@ package final class StageMemory: Sendable {
   }
 }
 
-/// What one bank's stages keep beside their rows: rows times their coefficients, their int8 form, the int8 form of what lies between the products,
-/// the cut into pieces, and the rows behind down where they are not combined at once.
+/// What one bank's stages keep beside their rows: rows times their coefficients, their rounded form, that of what lies between the products, the cut
+/// into pieces, and the rows behind down where they are not combined at once.
 package final class PassMemory: Sendable {
   let weighted = GrowableBuffer(), rounded = GrowableBuffer(), activated = GrowableBuffer(), pieces = GrowableBuffer(), outputs = GrowableBuffer()
 

@@ -20,8 +20,8 @@ struct Product {
     let kernel = kernels.pointee.formats + Int(matrix.format)
     let first = Int64(weightRows.lowerBound), last = Int64(weightRows.upperBound), count = Int64(tile.count)
     let list = input.list.map { $0 + tile.lowerBound }, rows = list == nil ? input.rows.row(tile.lowerBound) : input.rows.base
-    if let rounded = input.rounded?.tile(of: weights, row: tile.lowerBound) {
-      kernel.pointee.gemm_int8(&matrix, first, last, rounded, count, Int64(segment), out, Int64(stride), scratch.gemm)
+    if let rounded = input.rounded, let place = rounded.tile(of: weights, row: tile.lowerBound) {
+      rounded.multiply(&matrix, weightRows, place, count: tile.count, segment: segment, into: out, stride: stride, scratch)
     } else if let order = weights.order {
       reorder(rows, list, tile.count, by: order, columns: Int(matrix.columns), into: scratch.inputs)
       kernel.pointee.gemm(&matrix, first, last, scratch.inputs, matrix.columns, nil, count, Int64(segment), out, Int64(stride), scratch.gemm)
@@ -52,7 +52,7 @@ struct GateUpWork: PieceWork {
   let product: Product, cut: Pieces, experts: UnsafePointer<BorrowedExpert>
   let activation: moe_expert_activation, isGated: Bool, hidden: Int
   let activated: FloatRows
-  /// Takes, rounded, the rows of experts whose down reads int8; nil to leave all of them as f32 in `activated`.
+  /// Takes, rounded, the rows of experts whose down reads them so; nil to leave all of them as f32 in `activated`.
   let rounded: RoundedRows?
   let scratch: StageScratch
 
@@ -65,8 +65,7 @@ struct GateUpWork: PieceWork {
       if isGated { product(expert.pointee.gate, weightRows, tile, segment: hidden, into: scratch.gate, stride: width, scratch) }
       product.kernels.pointee.activate(activation, isGated ? scratch.gate : nil, scratch.up, Int64(tile.count * width), scratch.up)
       if let rounded, let target = rounded.tile(of: expert.pointee.down, row: tile.lowerBound) {
-        product.kernels.pointee.formats[Int(expert.pointee.down.matrix.format)].round_int8(
-          scratch.up, Int64(width), nil, Int64(tile.count), Int64(weightRows.lowerBound), Int64(width), Int64(rounded.columns), target)
+        rounded.round(weightRows, of: scratch.up, stride: width, count: tile.count, for: expert.pointee.down.matrix.format, into: target)
       } else {
         for (index, row) in tile.enumerated() {
           (activated.row(row) + weightRows.lowerBound).update(from: scratch.up + index * width, count: width)

@@ -34,13 +34,15 @@ public struct KernelTable: Sendable, Hashable, CustomStringConvertible {
   /// Name of the GEMM kernel that runs on weights of `format`: "gemm_q4_0_avx2".
   public func gemmName(_ format: WeightFormat) -> String { String(cString: row.pointee.formats[Int(format.index)].name) }
 
-  /// Name of the kernel that runs on int8 activations, nil for formats without one: "gemm_int8_q4_0_avx2".
-  public func int8GEMMName(_ format: WeightFormat) -> String? {
-    row.pointee.formats[Int(format.index)].int8_name.map { String(cString: $0) }
-  }
-
-  /// Name of the kernel that runs on bf16 activations, nil for formats and tables without one: "gemm_bf16_bf16_avx512bf16".
-  public func bf16GEMMName(_ format: WeightFormat) -> String? {
-    row.pointee.formats[Int(format.index)].bf16_name.map { String(cString: $0) }
+  /// Name of the kernel that runs on activations of this precision, nil for formats without one: "gemm_int8_q4_0_avx2".
+  public func gemmName(_ format: WeightFormat, on activations: ActivationPrecision) -> String? {
+    let kernels = row.pointee.formats[Int(format.index)]
+    let name =
+      switch activations {
+      case .float: kernels.name
+      case .int8: kernels.int8_name
+      case .bfloat16: kernels.bf16_name
+      }
+    return name.map { String(cString: $0) }
   }
 }

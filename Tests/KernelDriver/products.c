@@ -269,7 +269,8 @@ static void check_special_values(const moe_kernels *kernels, const moe_kernels *
 
 /// One row rounded to bf16 is what the format's encoder makes of it, zeros behind the last column.
 static void check_rounding(const moe_kernels *kernels) {
-  static const float awkward[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 0x1p-149f, 0x1p-133f, -0x1.ffp-127f, 0x1.fffffep127f, 0x1.01p0f, 0x1.03p0f, 0x1.0101p0f};
+  static const float awkward[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 0x1p-149f, 0x1p-133f, -0x1.ffp-127f, 0x1.fffffep127f, 0x1.01p0f, 0x1.03p0f,
+                                  0x1.0101p0f};
   int32_t format = format_named("bf16");
   const moe_format_kernels *bf16 = &kernels->formats[format];
   if (!bf16->round_bf16) return;
@@ -279,7 +280,7 @@ static void check_rounding(const moe_kernels *kernels) {
     float *x = take_guarded(k * 4);
     uint8_t *rounded = take_guarded(bytes);
     uint16_t expected[128] = {0};
-    for (int64_t c = 0; c < k; c++) x[c] = next_below(&random, 2) ? next_float(&random) : awkward[next_below(&random, sizeof awkward / sizeof *awkward)];
+    for (int64_t c = 0; c < k; c++) x[c] = next_below(&random, 2) ? next_float(&random) : awkward[next_below(&random, 12)];
     moe_format_at(format)->encode(x, k, expected);
     memset(rounded, 0x55, (size_t)bytes);
     bf16->round_bf16(x, k, NULL, 1, 0, k, k, rounded);

@@ -48,7 +48,8 @@ import Testing
             let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
-              for precision in Problem.Precision.allCases where precision == .f32 || (precision.name(table, format) != nil && matrix.takesPanels) {
+              for precision in ActivationPrecision.allCases
+              where precision == .float || (table.gemmName(format, on: precision) != nil && matrix.takesPanels) {
                 let problem = Problem(table, matrix, segment: segment, precision, seed: random.next())
                 let name = "\(table) \(format) \(precision) \(arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
                 if let fault = problem.faultOfSingles { Issue.record("\(name): \(fault)") }
@@ -83,8 +84,8 @@ import Testing
     for table in KernelTable.runnable {
       for format in WeightFormat.all { 
         #expect(table.gemmName(format) == "gemm_\(format)_\(table)")
-        #expect(table.int8GEMMName(format).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_panel_rows(format.index) != 8))
-        #expect(table.bf16GEMMName(format).map { $0 == "gemm_bf16_bf16_\(table)" && format == .bf16 } ?? true)
+        #expect(table.gemmName(format, on: .int8).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_panel_rows(format.index) != 8))
+        #expect(table.gemmName(format, on: .bfloat16).map { $0 == "gemm_bf16_bf16_\(table)" && format == .bf16 } ?? true)
        }
     }
     #expect(KernelTable.runnable.last?.name == "scalar")
@@ -102,27 +103,14 @@ private struct Problem {
   let stride: Int
   /// Activations of `x` rounded; nil where the f32 kernel is tested.
   let rounded: (any RoundedRows)?
-  let precision: Precision
+  let precision: ActivationPrecision
   private(set) var singles: [Float] = []
   private(set) var faultOfSingles: String?
   /// Square sums of what the rounding to int8 changed, and of the exact results.
   private(set) var rounding = (noise: 0.0, power: 0.0)
   private static let guardValue: Float = -1234.5
 
-  /// What activations are rounded to.
-  enum Precision: CaseIterable {
-    case f32, int8, bf16
-
-    func name(_ table: KernelTable, _ format: WeightFormat) -> String? {
-      switch self {
-      case .f32: table.gemmName(format)
-      case .int8: table.int8GEMMName(format)
-      case .bf16: table.bf16GEMMName(format)
-      }
-    }
-  }
-
-  init(_ table: KernelTable, _ matrix: RandomMatrix, segment: Int, _ precision: Precision, seed: UInt64) {
+  init(_ table: KernelTable, _ matrix: RandomMatrix, segment: Int, _ precision: ActivationPrecision, seed: UInt64) {
     (self.table, self.matrix, self.segment, self.precision) = (table, matrix, segment, precision)
     panels = matrix.panels(by: table)
     let columns = matrix.columns
@@ -137,9 +125,9 @@ private struct Problem {
     }
     x = padded
     switch precision {
-    case .f32: rounded = nil
+    case .float: rounded = nil
     case .int8: rounded = Int8Rows(dense, columns: columns, by: table)
-    case .bf16: rounded = BF16Rows(columns: columns, x: dense)
+    case .bfloat16: rounded = BF16Rows(columns: columns, x: dense)
     }
     let exact = naiveProduct(matrix.values, rows: matrix.rows, columns: columns, dense)
     let expected = rounded.map { naiveProduct(matrix.values, rows: matrix.rows, columns: columns, $0.values) } ?? exact
@@ -154,7 +142,7 @@ private struct Problem {
         let value = run(rows: row..<row + 1, tokens: [Int32(token)], isGathered: true).y[0], index = token * matrix.rows + row
         singles.append(value)
         let bound = steps * Double(Float.ulpOfOne) * rowNorms[row] * length
-        let isNear = precision != .bf16 || abs(Double(value) - exact[index]) <= bound + 0x1p-8 * rowNorms[row] * length
+        let isNear = precision != .bfloat16 || abs(Double(value) - exact[index]) <= bound + 0x1p-8 * rowNorms[row] * length
         if !(abs(Double(value) - expected[index]) <= bound && isNear), faultOfSingles == nil {
           faultOfSingles = "row \(row), token \(token): \(value), expected \(expected[index]), bound \(bound)"
         }

@@ -19,13 +19,14 @@ struct AllocationTests {
     await #expect(processExitsWith: .success) { [name] in
       for machine in [try Machine.current(threads: 1), try .current(threads: 2), try .current(threads: 4)] {
         let float = try LayerFixture.named(name).layer(on: machine)
-        for layer in [float, try float.quantized(on: machine)].compactMap({ $0 }) {
+        let rounded = [try float.rounded(.int8, weights: "q8_0", on: machine), try float.rounded(.bfloat16, weights: "bf16", on: machine)]
+        for layer in [float] + rounded.compactMap({ $0 }) {
           let states = try LayerFixture.named(name).input().states, workspace = Workspace()
           for tokens in [64, 1, 4] {
             let rows = try states.rows((0..<tokens).map { $0 % states.tokens })
             let withWorkspace = try layer.allocations(rows, workspace: workspace), plain = try layer.allocations(rows, workspace: nil)
-            #expect(withWorkspace == 0, "\(name), int8 \(layer.usesInt8), \(tokens) tokens, \(machine.pool.threads) threads")
-            #expect(plain == 0, "\(name), int8 \(layer.usesInt8), \(tokens) tokens, \(machine.pool.threads) threads, no workspace")
+            #expect(withWorkspace == 0, "\(name), \(layer.activations), \(tokens) tokens, \(machine.pool.threads) threads")
+            #expect(plain == 0, "\(name), \(layer.activations), \(tokens) tokens, \(machine.pool.threads) threads, no workspace")
           }
         }
       }
@@ -108,9 +109,9 @@ extension MoELayer {
     return allocated
   }
 
-  /// The layer with experts of random q8_0 weights, on int8 activations; nil where a row of its width is not whole blocks.
-  fileprivate func quantized(on machine: Machine) throws -> MoELayer? {
-    let format = WeightFormat(named: "q8_0")!, intermediate = 64
+  /// The layer with experts of random weights, on rounded activations; nil where a row of its width is not whole blocks.
+  fileprivate func rounded(_ activations: ActivationPrecision, weights name: String, on machine: Machine) throws -> MoELayer? {
+    let format = WeightFormat(named: name)!, intermediate = 64
     var random = SeededRandom(seed: 8)
     func matrix(_ rows: Int, _ columns: Int) throws -> PackedMatrix {
       let bytes = try format.encode(random.floats(rows * columns, in: -1...1)), buffer = AlignedBuffer(byteCount: bytes.count)
@@ -130,6 +131,6 @@ extension MoELayer {
     var weights = weights
     weights.experts = try bank(like: weights.experts)
     weights.shared = try weights.shared.map(bank)
-    return try MoELayer(configuration: configuration, weights: weights, on: machine, activations: .int8)
+    return try MoELayer(configuration: configuration, weights: weights, on: machine, activations: activations)
   }
 }

@@ -8,8 +8,10 @@ import Testing
 @Suite struct DeterminismTests {
   /// The layer in every precision it has.
   private func layers(_ fixture: LayerFixture, on machine: Machine = LayerFixture.machine) throws -> [MoELayer] {
-    let exact = try fixture.layer(on: machine), fast = try fixture.layer(on: machine, activations: .int8)
-    return fast.usesInt8 ? [exact, fast] : [exact]
+    try ActivationPrecision.allCases.compactMap { precision in
+      let layer = try fixture.layer(on: machine, activations: precision)
+      return layer.activations == precision ? layer : nil
+    }
   }
 
   @Test func thereAreCases() {

@@ -85,9 +85,10 @@ import Testing
 @Suite struct Int8UseTests {
   /// NVFP4's scales suit no int8 kernel, though MXFP4's codes of the same format do.
   @Test func onlyMatricesThatSuitItAreMultipliedInInt8() throws {
-    #expect(try !LayerFixture.layer(ofCheckpoint: "qwen3_moe_nvfp4", activations: .int8).usesInt8)
-    #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .int8).usesInt8)
-    #expect(try !LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .float).usesInt8)
+    #expect(try LayerFixture.layer(ofCheckpoint: "qwen3_moe_nvfp4", activations: .int8).activations == .float)
+    #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .int8).activations == .int8)
+    #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .float).activations == .float)
+    #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .bfloat16).activations == .float)
   }
 }
 

@@ -11,6 +11,7 @@ struct Peers: ParsableCommand {
   @Option(help: "Presets, or hidden=..,intermediate=..,experts=..,topK=..; separated by commas.") var layer: String?
   @Option(help: "FORMAT or GATEUP/DOWN, separated by commas.") var format: String?
   @Option(parsing: .unconditional, help: "Tokens a call, separated by commas; 1,32,512 by default where a layer is given.") var tokens: String?
+  @Option(help: "Of our kernels: float, int8 or bfloat16; by default int8 where a format has it, else float.") var activations: String?
   @Option(parsing: .unconditional, help: "Fewer experts than the presets have.") var experts: Int?
   @Option(parsing: .unconditional, help: "Threads of every system; all that the machine allows by default.") var threads: Int?
   @Option(help: "Systems, or peers for all their systems, separated by commas; all but llama.cpp-avx2 by default.") var peer: String?
@@ -24,6 +25,7 @@ struct Peers: ParsableCommand {
 
   func run() throws {
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
+    let activations = try activations.map(ActivationPrecision.init(word:))
     let cells = try self.cells(), files = try ReportFiles(json: json, csv: csv, html: nil)
     let peers = try driver.map { try own($0) } ?? Peer.chosen(peer?.list)
     let machine = try Run.machine(threads: threads, isa: isa)
@@ -32,7 +34,7 @@ struct Peers: ParsableCommand {
       do { commands.append((peer, try command(of: peer))) } catch { missing += peer.systems.map { ($0, "not installed: \(error)") } }
     }
     guard !commands.isEmpty else { throw Failure("no peer can run: \(missing.map { "\($0.system): \($0.reason)" }.joined(separator: "; "))") }
-    let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: true), seed: seed)
+    let report = MachineReport(machine: machine, peaks: try Peaks(machine, [.int8] + (activations.map { [$0] } ?? [])), seed: seed)
     var results = PeerResults(report)
     print(report.line)
     for note in report.notes { print("note: \(note)") }
@@ -41,7 +43,7 @@ struct Peers: ParsableCommand {
     for cell in cells {
       do {
         let layer = try PeerLayer(
-          cell.preset, cell.formats, machine: machine, seed: seed, withValues: commands.contains { $0.peer.readsValues })
+          cell.preset, cell.formats, activations, machine: machine, seed: seed, withValues: commands.contains { $0.peer.readsValues })
         try PeerRun(layer: layer, tokens: cell.tokens, seconds: seconds, deadline: deadline).measure(commands, into: &results)
       } catch let failure as Failure where cells.count > 1 {
         results.skip("all systems", layer: cell.preset.name, format: "\(cell.formats)", failure.description)

@@ -15,7 +15,7 @@ struct Run: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own; by default where there is one for each.")
   var pinned: Bool?
   @Option(help: "cpu, blas or auto.") var device = "cpu"
-  @Option(help: "float or int8, or both separated by a comma.") var activations = "float"
+  @Option(help: "float, int8, bfloat16, or some of them separated by commas.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @OptionGroup var cache: PackedCacheChoice
   @Option(help: "Kernels of this instruction set instead of the best.") var isa: String?
@@ -34,12 +34,12 @@ struct Run: ParsableCommand {
       return count
     }
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
-    let device = try DeviceChoice(device), precisions = try activations.list.map(Self.precision)
+    let device = try DeviceChoice(device), precisions = try activations.list.map(ActivationPrecision.init(word:))
     let packedCache = try cache.cache(for: layers), files = try ReportFiles(json: json, csv: csv, html: html)
     let machine = try Self.machine(threads: threads, pinned: pinned, isa: isa)
     if let obstacle = Self.obstacle(to: precisions, layers, machine, device.device) { throw Failure("\(obstacle); use --activations float") }
 
-    let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: precisions.contains(.int8)), seed: seed)
+    let report = MachineReport(machine: machine, peaks: try Peaks(machine, precisions), seed: seed)
     var results = Results(report, device: device)
     print(report.line)
     for note in results.notes { print("note: \(note)") }
@@ -95,24 +95,37 @@ struct Run: ParsableCommand {
     return try Machine.current(threads: threads, pinned: pinned, kernels: kernels)
   }
 
-  private static func precision(_ name: String) throws -> ActivationPrecision {
-    guard let precision = ActivationPrecision(rawValue: name) else { throw Failure("unknown activations '\(name)'; there are float, int8") }
-    return precision
-  }
-
   /// Why nothing of this can run, as far as that is known before a layer is loaded.
   private static func obstacle(
     to precisions: [ActivationPrecision], _ layers: [BenchmarkedLayer], _ machine: Machine, _ device: MoELayer.Device
   ) -> String? {
     guard !precisions.contains(.float) else { return nil }
-    guard device == .cpu else { return "--device \(device.rawValue) has no kernel on int8 activations" }
+    let kind = "kernel on \(precisions.map(\.rawValue).joined(separator: " or ")) activations"
+    guard device == .cpu else { return "--device \(device.rawValue) has no \(kind)" }
     let lacking = layers.compactMap { layer -> FormatPair? in
-      guard case .preset(_, let formats) = layer, [formats.gateUp, formats.down].allSatisfy({ machine.kernels.int8GEMMName($0) == nil }) else { return nil }
+      guard case .preset(_, let formats) = layer, !precisions.contains(where: { formats.hasKernel(on: $0, machine.kernels) }) else { return nil }
       return formats
     }
     guard lacking.count == layers.count else { return nil }
     let names = Set(lacking.map(\.description)).sorted()
-    return "\(names.joined(separator: ", ")) \(names.count == 1 ? "has" : "have") no kernel on int8 activations"
+    return "\(names.joined(separator: ", ")) \(names.count == 1 ? "has" : "have") no \(kind)"
+  }
+}
+
+extension ActivationPrecision {
+  /// - Throws: `Failure` for another word.
+  init(word: String) throws {
+    guard let precision = ActivationPrecision(rawValue: word) else {
+      throw Failure("unknown activations '\(word)'; there are \(Self.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    self = precision
+  }
+}
+
+extension FormatPair {
+  /// True when the products of some matrices have a kernel on these activations.
+  func hasKernel(on activations: ActivationPrecision, _ kernels: KernelTable) -> Bool {
+    [gateUp, down].contains { kernels.gemmName($0, on: activations) != nil }
   }
 }
 

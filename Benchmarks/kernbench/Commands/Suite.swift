@@ -32,7 +32,7 @@ struct Suite: ParsableCommand {
     let machine = try Run.machine(threads: threads, isa: isa)
     for line in Devices.report(machine.topology) { print(line) }
     let clock = ContinuousClock(), end = clock.now + .seconds(budget)
-    let report = MachineReport(machine: machine, peaks: try Peaks(machine, int8: true), seed: seed)
+    let report = MachineReport(machine: machine, peaks: try Peaks(machine, Self.precisions), seed: seed)
     var results = Results(report, device: try DeviceChoice("cpu"))
     print(report.line)
     for note in results.notes { print("note: \(note)") }

@@ -83,6 +83,7 @@ struct HTMLReport {
     ]
     if let int8 = peaks.int8Gops { facts.append(("int8, 16-bit sums", "\(fixed(int8, 0)) Gop/s")) }
     if let wide = peaks.int8WideGops { facts.append(("int8, 32-bit sums", "\(fixed(wide, 0)) Gop/s")) }
+    if let bf16 = peaks.bf16Gflops { facts.append(("bf16 products", "\(fixed(bf16, 0)) GFLOP/s")) }
     facts.append(("date", Date.now.formatted(.iso8601.year().month().day())))
     facts.append(("seed", "\(machine.seed)"))
     var text = "<dl>" + facts.map { "<div><dt>\($0.0.escaped)</dt><dd>\($0.1.escaped)</dd></div>" }.joined()
@@ -120,10 +121,10 @@ struct HTMLReport {
     return text + "</section>\n"
   }
 
-  /// The format with its colour, and int8 where that is what it ran on.
+  /// The format with its colour, and what its activations were rounded to.
   private func name(_ row: Row) -> String {
-    let shape = row.activations == .int8 ? " class=\"diamond\"" : ""
-    return "<i\(shape) style=\"background:\(colors[row.format])\"></i>\(row.format.escaped)\(row.activations == .int8 ? " int8" : "")"
+    let isRounded = row.activations != .float, shape = isRounded ? " class=\"diamond\"" : ""
+    return "<i\(shape) style=\"background:\(colors[row.format])\"></i>\(row.format.escaped)\(isRounded ? " \(row.activations.rawValue)" : "")"
   }
 
   private var table: String {

@@ -66,12 +66,12 @@ struct SVG {
     body += "<text class=\"\(name)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\"\(turn)>\(text.escaped)</text>"
   }
 
-  /// A disc, or a diamond for int8.
-  mutating func mark(_ x: Double, _ y: Double, isInt8: Bool, color: String, title: String) {
-    let shape = isInt8
+  /// A disc, or a diamond for rounded activations.
+  mutating func mark(_ x: Double, _ y: Double, isRounded: Bool, color: String, title: String) {
+    let shape = isRounded
       ? "<path d=\"M\(Self.number(x)) \(Self.number(y - 6))l6 6l-6 6l-6 -6z\""
       : "<circle cx=\"\(Self.number(x))\" cy=\"\(Self.number(y))\" r=\"4.5\""
-    body += shape + " class=\"mark\" style=\"fill:\(color)\"><title>\(title.escaped)</title></\(isInt8 ? "path" : "circle")>"
+    body += shape + " class=\"mark\" style=\"fill:\(color)\"><title>\(title.escaped)</title></\(isRounded ? "path" : "circle")>"
   }
 
   /// Grid lines and numbers of both axes, and their names.

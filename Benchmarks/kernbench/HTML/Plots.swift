@@ -24,7 +24,8 @@ struct FormatColors {
     var text = "<ul class=\"legend\">"
     for name in names { text += "<li><i style=\"background:\(self[name])\"></i>\(name.escaped)</li>" }
     if rows.contains(where: { $0.activations == .float }) { text += "<li><i class=\"disc\"></i>float activations</li>" }
-    if rows.contains(where: { $0.activations == .int8 }) { text += "<li><i class=\"diamond\"></i>int8 activations</li>" }
+    let rounded = ActivationPrecision.allCases.filter { precision in precision != .float && rows.contains { $0.activations == precision } }
+    if !rounded.isEmpty { text += "<li><i class=\"diamond\"></i>\(rounded.map(\.rawValue).joined(separator: ", ")) activations</li>" }
     return text + "</ul>\n"
   }
 }
@@ -45,6 +46,7 @@ struct RooflinePlot {
     var ceilings = [Ceiling(name: "f32 multiply-add", gflops: peaks.fmaGflops)]
     if let int8 = peaks.int8Gops { ceilings.append(Ceiling(name: "int8, 16-bit", gflops: int8)) }
     if let wide = peaks.int8WideGops { ceilings.append(Ceiling(name: "int8, 32-bit", gflops: wide)) }
+    if let bf16 = peaks.bf16Gflops { ceilings.append(Ceiling(name: "bf16", gflops: bf16)) }
     let highest = ceilings.map(\.gflops).max() ?? peaks.fmaGflops
 
     let x = LogScale(
@@ -71,7 +73,7 @@ struct RooflinePlot {
     }
     for point in points {
       svg.mark(
-        x(point.intensity), y(point.times.gflops), isInt8: point.row.activations == .int8, color: colors[point.row.format],
+        x(point.intensity), y(point.times.gflops), isRounded: point.row.activations != .float, color: colors[point.row.format],
         title: "\(point.row.title): \(fixed(point.times.gflops, 1)) GFLOP/s, \(point.times.roofline.map { fixed(100 * $0, 0) } ?? "-")% of the roofline")
     }
     return svg.element(class: name, label: "Roofline: GFLOP/s against operations a byte of weights")
@@ -92,13 +94,13 @@ struct TokensPlot {
     var svg = SVG(width: 360, height: 250)
     svg.axes(x, y, xTicks: tokens.map(Double.init), xName: "tokens a call", yName: "ms")
     for format in colors.names {
-      for precision in [ActivationPrecision.float, .int8] {
+      for precision in ActivationPrecision.allCases {
         let line = rows.filter { $0.format == format && $0.activations == precision && $0.times != nil }.sorted { $0.tokens < $1.tokens }
         let places = line.map { (x: x(Double($0.tokens)), y: y($0.times!.medianMs)) }
-        if line.count > 1 { svg.path(places, precision == .int8 ? "series dashed" : "series", color: colors[format]) }
+        if line.count > 1 { svg.path(places, precision == .float ? "series" : "series dashed", color: colors[format]) }
         for (row, place) in zip(line, places) {
           svg.mark(
-            place.x, place.y, isInt8: precision == .int8, color: colors[format], title: "\(row.title): \(HTMLReport.time(row.times!.medianMs)) ms")
+            place.x, place.y, isRounded: precision != .float, color: colors[format], title: "\(row.title): \(HTMLReport.time(row.times!.medianMs)) ms")
         }
       }
     }

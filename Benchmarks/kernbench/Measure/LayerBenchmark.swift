@@ -37,8 +37,8 @@ final class LayerBenchmark {
 
   /// Why the precision asked for is not to be had; nil when it is.
   var obstacle: String? {
-    guard activations == .int8, !layer.usesInt8 else { return nil }
-    return "\(device == .cpu ? format : device.rawValue) has no kernel on int8 activations"
+    guard layer.activations != activations else { return nil }
+    return "\(device == .cpu ? format : device.rawValue) has no kernel on \(activations.rawValue) activations"
   }
 
   /// Checks and times `tokens` tokens a call, for about `seconds`.
@@ -61,13 +61,13 @@ final class LayerBenchmark {
   }
 
   /// What `error` may be at most.
-  var bound: Double { activations == .int8 ? OutputCheck.int8Bound : OutputCheck.floatBound }
+  var bound: Double { OutputCheck.bound(activations) }
 
   private var kernel: String {
     if device == .blas { return "cblas_sgemm" }
     let first = layer.weights.experts.experts[0]
     let names = [first.up, first.down].map { matrix in
-      (activations == .int8 && matrix.suitsInt8 ? machine.kernels.int8GEMMName(matrix.format) : nil) ?? machine.kernels.gemmName(matrix.format)
+      (matrix.suitsRounded ? machine.kernels.gemmName(matrix.format, on: activations) : nil) ?? machine.kernels.gemmName(matrix.format)
     }
     return names[0] == names[1] ? names[0] : names.joined(separator: "/")
   }
@@ -118,7 +118,7 @@ final class LayerBenchmark {
   }
 
   private func checkOutputs(_ states: TokenBatches, longest: inout Double) throws -> Double {
-    try error(states, int8: activations == .int8) { batch in
+    try error(states, isRounded: activations != .float) { batch in
       var routing: RouterOutput?
       longest = max(longest, try elapsed { routing = try forward(states, batch: batch) })
       return routing!
@@ -126,7 +126,7 @@ final class LayerBenchmark {
   }
 
   /// The error against the oracle of outputs that `compute` writes for batches with checked tokens; it returns their experts and weights.
-  func error(_ states: TokenBatches, int8: Bool, compute: (_ batch: Int) throws -> RouterOutput) throws -> Double {
+  func error(_ states: TokenBatches, isRounded: Bool, compute: (_ batch: Int) throws -> RouterOutput) throws -> Double {
     var outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])] = []
     for (batch, places) in states.checkedPlaces {
       states.output.update(repeating: .nan, count: states.tokens * layer.hidden)
@@ -136,7 +136,7 @@ final class LayerBenchmark {
         outputs.append((token, Array(values), routing.assignments(of: row)))
       }
     }
-    return check!.error(outputs, int8: int8)
+    return check!.error(outputs, isRounded: isRounded)
   }
 
   private func time(_ states: TokenBatches, peaks: Peaks, seconds: Double, isSlow: Bool) throws -> Row.Times {
@@ -187,9 +187,9 @@ final class LayerBenchmark {
   /// Operations of each matrix product of a call, 2 a multiply-add, and the arithmetic they are done in.
   private func products(rows: Double, tokens: Double) -> [(operations: Double, arithmetic: GEMMArithmetic)] {
     func product(_ matrix: PackedMatrix, _ rows: Double) -> (operations: Double, arithmetic: GEMMArithmetic) {
-      let isInt8 = activations == .int8 && device == .cpu && matrix.suitsInt8
-      let arithmetic = isInt8 ? machine.kernels.int8Arithmetic(matrix.format) ?? .float : .float
-      return (2 * rows * Double(matrix.rows) * Double(matrix.columns), arithmetic)
+      let isRounded = device == .cpu && matrix.suitsRounded
+      let arithmetic = isRounded ? machine.kernels.arithmetic(matrix.format, on: activations) : nil
+      return (2 * rows * Double(matrix.rows) * Double(matrix.columns), arithmetic ?? .float)
     }
     func products(_ expert: Expert, _ rows: Double) -> [(operations: Double, arithmetic: GEMMArithmetic)] {
       [expert.gate, expert.up, expert.down].compactMap { $0 }.map { product($0, rows) }

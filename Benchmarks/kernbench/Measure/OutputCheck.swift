@@ -9,7 +9,18 @@ final class OutputCheck {
   static let floatBound = 16 * Double(Float.ulpOfOne)
   /// Sum of squared errors over sum of squares on int8 activations.
   static let int8Bound = 3e-4
+  /// Likewise on bf16 activations: 24 times what rounding them once does, which is 2^-16 / 6 for even significands.
+  static let bfloat16Bound = 0x1p-14
   static let tokens = 3
+
+  /// What an error may be at most.
+  static func bound(_ activations: ActivationPrecision) -> Double {
+    switch activations {
+    case .float: floatBound
+    case .int8: int8Bound
+    case .bfloat16: bfloat16Bound
+    }
+  }
 
   let columns: [Int]
   private let layer: MoELayer
@@ -26,8 +37,8 @@ final class OutputCheck {
     columns = (0..<count).map { count == 1 ? 0 : $0 * (layer.hidden - 1) / (count - 1) }
   }
 
-  /// The largest error of the outputs: in row norms for float activations, normalized squares for int8.
-  func error(_ outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])], int8: Bool) -> Double {
+  /// The largest error of the outputs: in row norms for float activations, normalized squares for rounded ones.
+  func error(_ outputs: [(token: Int, row: [Float], routing: [(expert: Int, weight: Float)])], isRounded: Bool) -> Double {
     let missing = outputs.filter { output in !(known[output.token].map { same($0.routing, output.routing) } ?? false) }
     var computed = [[NormedValue]](repeating: [], count: missing.count)
     computed.withUnsafeMutableBufferPointer { computed in
@@ -46,7 +57,7 @@ final class OutputCheck {
         scale += exact.value * exact.value
       }
     }
-    return int8 ? distance / max(scale, .leastNormalMagnitude) : largest
+    return isRounded ? distance / max(scale, .leastNormalMagnitude) : largest
   }
 
   private func same(_ a: [(expert: Int, weight: Float)], _ b: [(expert: Int, weight: Float)]) -> Bool {

@@ -14,19 +14,24 @@ struct Peaks {
   /// Of int8 products summed in 16 bits, and in 32 bits; nil when not asked for, or refused.
   let int8Gops: Double?
   let int8WideGops: Double?
+  /// Of bf16 products; nil when not asked for, or where the kernels have none.
+  let bf16Gflops: Double?
   /// False when hardly any rounds came near the fastest.
   let isSteady: Bool
 
+  /// - Parameter precisions: of the activations whose products are to be measured beside f32.
   /// - Throws: `Failure` when memory cannot be had.
-  init(_ machine: Machine, int8: Bool) throws {
+  init(_ machine: Machine, _ precisions: [ActivationPrecision]) throws {
     Progress.show("measuring memory bandwidth")
     let cpus = Self.cpus(machine), read = try ReadBandwidth.figure(machine.pool, cpus)
     Progress.show("measuring arithmetic peaks")
     let fma = Self.operations(.float, machine, cpus)
+    let int8 = precisions.contains(.int8), bf16 = precisions.contains(.bfloat16) && machine.kernels.gemmName(.bf16, on: .bfloat16) != nil
     let narrow = int8 ? Self.int8(.int8, machine, cpus, least: 3 * fma.value) : nil
     let wide = int8 ? Self.int8(.int8Wide, machine, cpus, least: 1.7 * fma.value) : nil
-    (readGBps, fmaGflops, int8Gops, int8WideGops) = (read.value, fma.value, narrow?.value, wide?.value)
-    isSteady = [read, fma, narrow, wide].allSatisfy { $0?.isSteady ?? true }
+    let pairs = bf16 ? Self.operations(.bf16, machine, cpus) : nil
+    (readGBps, fmaGflops, int8Gops, int8WideGops, bf16Gflops) = (read.value, fma.value, narrow?.value, wide?.value, pairs?.value)
+    isSteady = [read, fma, narrow, wide, pairs].allSatisfy { $0?.isSteady ?? true }
     Progress.clear()
   }
 
@@ -36,6 +41,7 @@ struct Peaks {
     case .float: fmaGflops
     case .int8: int8Gops
     case .int8Wide: int8WideGops
+    case .bf16: bf16Gflops
     }
   }
 

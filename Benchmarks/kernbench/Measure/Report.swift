@@ -15,6 +15,7 @@ struct MachineReport {
     ]
     let int8 = [peaks.int8Gops, peaks.int8WideGops].map { $0.map { fixed($0, 0) } ?? "-" }
     if int8 != ["-", "-"] { parts.append("int8 \(int8[0]), \(int8[1]) Gop/s") }
+    if let bf16 = peaks.bf16Gflops { parts.append("bf16 \(fixed(bf16, 0)) GFLOP/s") }
     return parts.joined(separator: ", ") + ", seed \(seed)"
   }
 
@@ -36,6 +37,7 @@ struct MachineReport {
       "cpu": .string(machine.topology.cpuModel), "isa": .string(machine.kernels.name), "threads": .integer(machine.pool.threads),
       "usableThreads": .integer(machine.topology.usableThreads), "readGBps": .number(peaks.readGBps), "fmaGflops": .number(peaks.fmaGflops),
       "int8Gops": peaks.int8Gops.map(JSON.number) ?? .null, "int8WideGops": peaks.int8WideGops.map(JSON.number) ?? .null,
+      "bf16Gflops": peaks.bf16Gflops.map(JSON.number) ?? .null,
       "steadyPeaks": .bool(peaks.isSteady), "seed": .integer(Int(truncatingIfNeeded: seed)),
       "openclDevices": .array(devices.map { .string("\($0)") }),
     ])

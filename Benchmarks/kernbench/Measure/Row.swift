@@ -43,7 +43,7 @@ struct Row {
   var isInBound: Bool { error <= bound }
 
   private static let table = Table(columns: [
-    .init(title: "layer", width: 22, isText: true), .init(title: "format", width: 11, isText: true), .init(title: "act", width: 5, isText: true),
+    .init(title: "layer", width: 22, isText: true), .init(title: "format", width: 11, isText: true), .init(title: "act", width: 8, isText: true),
     .init(title: "tokens", width: 6), .init(title: "median ms", width: 9), .init(title: "min ms", width: 9), .init(title: "GFLOP/s", width: 7),
     .init(title: "GB/s", width: 6), .init(title: "roof", width: 4), .init(title: "error", width: 7), .init(title: "note", width: 29, isText: true),
   ])

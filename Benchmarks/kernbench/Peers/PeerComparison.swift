@@ -57,7 +57,7 @@ final class PeerComparison {
       guard routing.count == tokens * layer.preset.topK else { throw Failure("\(benchmark.name): a token has not \(layer.preset.topK) experts") }
       return routing
     }
-    error = try benchmark.error(states, int8: benchmark.activations == .int8) { [routings] batch in
+    error = try benchmark.error(states, isRounded: benchmark.activations != .float) { [routings] batch in
       try benchmark.forward(states, batch: batch, routing: routings[batch])
     }
   }
@@ -97,7 +97,7 @@ final class PeerComparison {
     var contenders = systems.map { Contender(name: $0.name) }
     for index in contenders.indices {
       contenders[index].check { name, last in
-        try layer.benchmark.error(states, int8: true) { batch in
+        try layer.benchmark.error(states, isRounded: true) { batch in
           last = try driver.run(name, batch: batch).seconds
           states.output.update(from: exchange.floats(at: places.output), count: tokens * layer.preset.hidden)
           return routings[batch]

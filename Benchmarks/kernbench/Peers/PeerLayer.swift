@@ -15,10 +15,17 @@ final class PeerLayer {
   /// What drivers map, and what they need to know of it.
   let memory: SharedMemory, request: JSON
 
-  /// - Parameter withValues: whether a driver reads decoded values beside the blocks.
+  /// - Parameters:
+  ///   - activations: those of our kernels; nil for int8 where a format has it, else float.
+  ///   - withValues: whether a driver reads decoded values beside the blocks.
   /// - Throws: `Failure` for formats without a GGUF type, layers that peers cannot express, and weights beyond the memory.
-  init(_ preset: Preset, _ formats: FormatPair, machine: Machine, seed: UInt64, withValues: Bool) throws {
+  init(
+    _ preset: Preset, _ formats: FormatPair, _ activations: ActivationPrecision?, machine: Machine, seed: UInt64, withValues: Bool
+  ) throws {
     try Self.check(preset, formats)
+    if let activations, !formats.hasKernel(on: activations, machine.kernels) {
+      throw Failure("\(formats) has no kernel on \(activations.rawValue) activations")
+    }
     // GPT-OSS's shape with the experts of the others: no biases, plain SwiGLU.
     var plain = preset
     if plain.family.hasBiases { plain.family = .qwen3 }
@@ -41,10 +48,9 @@ final class PeerLayer {
     }
     (values, publishedBytes) = (views.reduce(0) { $0 + $1.count }, views.reduce(0) { $0 + $1.bytes.count })
     request = Self.request(plain, formats, threads: threads, views, places)
-    let hasInt8 = [formats.gateUp, formats.down].contains { machine.kernels.int8GEMMName($0) != nil }
     benchmark = try LayerBenchmark(
-      name: preset.name, configuration: configuration, weights: weights, machine: machine, device: .cpu, activations: hasInt8 ? .int8 : .float,
-      layout: nil, seed: seed)
+      name: preset.name, configuration: configuration, weights: weights, machine: machine, device: .cpu,
+      activations: activations ?? (formats.hasKernel(on: .int8, machine.kernels) ? .int8 : .float), layout: nil, seed: seed)
   }
 
   /// What can be said to be wrong before anything is made.

@@ -78,8 +78,8 @@ extension PeerFigures {
   private static func shares(_ cells: [PeerCell], _ peaks: Peaks) -> [String] {
     cells.compactMap { cell in
       let row = cell.ours
-      guard row.tokens == 512, let entry = peakShares.first(where: { $0.formats.contains(row.format) }), let times = row.times,
-        let peak = peaks.operations(entry.arithmetic)
+      guard row.tokens == 512, row.activations != .bfloat16, let times = row.times,
+        let entry = peakShares.first(where: { $0.formats.contains(row.format) }), let peak = peaks.operations(entry.arithmetic)
       else { return nil }
       let share = times.gflops / peak
       let word = cell.peers.contains(where: \.disturbance.isContended) ? "unsure, other programs ran" : share >= entry.share ? "reached" : "not reached"
@@ -87,6 +87,7 @@ extension PeerFigures {
       case .float: "multiply-adds"
       case .int8: "int8 products summed in 16 bits"
       case .int8Wide: "int8 products summed in 32 bits"
+      case .bf16: "bf16 products"
       }
       return "\(row.shortLayer) \(row.format) 512: \(fixed(100 * share, 0))% of the peak of \(name), at least \(fixed(100 * entry.share, 0))%: \(word)"
     }

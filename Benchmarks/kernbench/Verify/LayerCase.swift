@@ -43,12 +43,12 @@ struct LayerSetting {
   let precisions: [ActivationPrecision]
   let layout: WeightLayout?
 
-  /// The layer in every precision asked for; in int8 only where that makes a difference.
+  /// The layer in every precision asked for; with rounded activations only where that makes a difference.
   func layers(_ model: MoEModel, _ block: MoEBlock) throws -> [MoELayer] {
     let weights = try model.weights(of: block, kernels: machine.kernels), configuration = try model.configuration(of: block)
     return try precisions.compactMap { precision in
       let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: precision, layout: layout)
-      return precision == .float || layer.usesInt8 ? layer : nil
+      return layer.activations == precision ? layer : nil
     }
   }
 }
@@ -57,8 +57,6 @@ struct LayerSetting {
 struct LayerCheck {
   /// max|error| / max|reference| on float activations.
   static let outputBound = 2e-5
-  /// sum of squared errors / sum of squares on int8 activations.
-  static let int8Bound = 3e-4
   static let weightBound = 1e-5
 
   let name: String
@@ -76,7 +74,7 @@ struct LayerCheck {
     if let message = try routingDifference(routing, tokens) { return .failed(name, message) }
     let expected = try exact(output).floats()
     let found = try run(layer, states, routing: nil, sequences)
-    let distance = layer.usesInt8 ? normalizedSquaredError : relativeError
+    let isRounded = layer.activations != .float, distance = isRounded ? normalizedSquaredError : relativeError
     var error = distance(found, expected)
     error = max(error, distance(try run(layer, states, routing: routing, sequences), expected))
     if let routedOutput, let routed = try optional(routedOutput) {
@@ -85,8 +83,9 @@ struct LayerCheck {
       let alone = try layer.replacing(weights)
       error = max(error, distance(try run(alone, states, routing: nil, sequences), try routed.floats()))
     }
-    return layer.usesInt8
-      ? .measured("\(name) int8", error: error, bound: Self.int8Bound) : .measured(name, error: error, bound: Self.outputBound)
+    return isRounded
+      ? .measured("\(name) \(layer.activations.rawValue)", error: error, bound: OutputCheck.bound(layer.activations))
+      : .measured(name, error: error, bound: Self.outputBound)
   }
 
   private func run(_ layer: MoELayer, _ states: HiddenStates, routing: RouterOutput?, _ sequences: [Int]) throws -> [Float] {

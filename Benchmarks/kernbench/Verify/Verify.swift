@@ -9,15 +9,15 @@ struct Verify: ParsableCommand {
 
   @Argument(help: "Files or folders.") var paths: [String]
   @Option(help: "cpu, blas or auto.") var device = "cpu"
-  @Option(help: "float, int8 or both; int8 where the weights have such a kernel.") var activations = Activations.both
+  @Option(help: "float, int8, bfloat16 or both: float and what the weights have a kernel for.") var activations = Activations.both
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
   @Option(help: "Kernels of this instruction set instead of the best.") var isa: String?
   @Option(help: "Writes the results to this file.") var json: String?
 
   enum Activations: String, ExpressibleByArgument, CaseIterable {
-    case float, int8, both
-    var precisions: [ActivationPrecision] { self == .both ? [.float, .int8] : [self == .float ? .float : .int8] }
+    case float, int8, bfloat16, both
+    var precisions: [ActivationPrecision] { ActivationPrecision(rawValue: rawValue).map { [$0] } ?? ActivationPrecision.allCases }
   }
 
   func run() throws {
