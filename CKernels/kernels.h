@@ -2,8 +2,8 @@
 //
 // The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of VEC_ROWS (8 or 16) rows side by side. What reads
 // panels of eight rows takes the distance to the next panel, which 16 rows need:
-//   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_half_exponents (2^(e - 128), see
-//          half_of_e8m0, or NaN for 255), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
+//   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_nibble_vec (four bits of a
+//          byte, from a shift on), load_half_exponents (2^(e - 128), see half_of_e8m0, or NaN for 255), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
 //   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, take_bits (of every byte moved down by
 //          a shift, up where negative, and masked), or_bytes, lookup, hide; flip_signs where UNSIGNED_CODES says that dot takes no others
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS

@@ -141,3 +141,11 @@ FORMAT void unpack_nibbles_and_bits(const uint8_t *restrict p, uint32_t fifth, u
   }
 }
 #endif
+
+/// 256 two-bit codes of 64 bytes: bits 2 k of byte 32 h + i are code 128 h + 32 k + i.
+FORMAT void unpack_pairs(const uint8_t *restrict p, uint8_t *restrict codes) {
+#pragma clang loop unroll(full)
+  for (int k = 0; k < 8; k++)
+    AS_VECTORS
+    for (int i = 0; i < 32; i++) codes[32 * k + i] = p[32 * (k / 4) + i] >> 2 * (k % 4) & 3;
+}

@@ -78,11 +78,14 @@
   X(q5_0, 32, 22, 5, 32, LINES_HALF, NULL, 16, false, 4)                    \
   X(q5_1, 32, 24, 5, 32, LINES_HALF_MINIMUM, NULL, 0, false, 4)             \
   X(q8_0, 32, 34, 8, 32, LINES_HALF, NULL, 0, true, 1)                      \
+  X(q2_k, 256, 84, 2, 16, LINES_NIBBLES, NULL, 0, false, 4)                 \
+  X(q3_k, 256, 110, 3, 16, LINES_STEPS, NULL, 4, false, 4)                  \
   X(q4_k, 256, 144, 4, 32, LINES_AFFINE, NULL, 0, false, 8)                 \
   X(q5_k, 256, 176, 5, 32, LINES_AFFINE, NULL, 0, false, 4)                 \
   X(q6_k, 256, 210, 6, 16, LINES_STEPS, NULL, 32, false, 2)                 \
   X(iq4_nl, 32, 18, 4, 32, LINES_HALF, iq4_levels, 0, true, 1)              \
   X(iq4_xs, 256, 136, 4, 32, LINES_STEPS, iq4_levels, 0, true, 1)           \
+  X(tq2_0, 256, 66, 2, 32, LINES_HALF, NULL, 1, false, 8)                   \
   X(mxfp4, 32, 17, 4, 32, LINES_E8M0, raised_e2m1_levels, 12, false, 4)     \
   X(e2m1, 32, 16, 4, 32, LINES_E8M0_PLANE, raised_e2m1_levels, 12, false, 4)
 

@@ -11,27 +11,21 @@ BODY void prefetch_run(const uint8_t *p, int64_t bytes) {
   for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b);
 }
 
-/// Stores the eight quads of 32 columns at their bits: see formats/panels.h.
-BODY void store_quads(code_format f, const uint8_t *restrict quads, uint8_t *restrict out) {
-  if (f.bits == 8) {
-    memcpy(out, quads, 256);
-    return;
-  }
-  for (int q = 0; q < 8; q += 2)
-    for (int i = 0; i < 32; i++) out[16 * q + i] = (uint8_t)((quads[32 * q + i] & 15) | quads[32 * q + 32 + i] << 4);
-  if (f.bits == 5)
+/// Stores `bits` bits of the eight quads of 32 columns, from bit `place` on, as a plane: see formats/panels.h.
+BODY void store_plane(const uint8_t *restrict quads, int bits, int place, uint8_t *restrict out) {
+  UNROLLED for (int b = 0; b < bits; b++)
     for (int i = 0; i < 32; i++) {
-      int bits = 0;
-      for (int q = 0; q < 8; q++) bits |= (quads[32 * q + i] >> 4) << q;
-      out[128 + i] = (uint8_t)bits;
+      int side = 8 / bits, byte = 0;
+      UNROLLED for (int q = 0; q < side; q++) byte |= (quads[32 * (side * b + q) + i] >> place & ((1 << bits) - 1)) << bits * q;
+      out[32 * b + i] = (uint8_t)byte;
     }
-  if (f.bits == 6)
-    for (int half = 0; half < 2; half++)
-      for (int i = 0; i < 32; i++) {
-        int bits = 0;
-        for (int q = 0; q < 4; q++) bits |= (quads[128 * half + 32 * q + i] >> 4) << 2 * q;
-        out[128 + 32 * half + i] = (uint8_t)bits;
-      }
+}
+
+/// Stores the eight quads of 32 columns in their planes.
+BODY void store_quads(code_format f, const uint8_t *restrict quads, uint8_t *restrict out) {
+  int low = low_bits(f);
+  store_plane(quads, low, 0, out);
+  if (f.bits > low) store_plane(quads, f.bits - low, low, out + 32 * low);
 }
 
 /// Columns [column, column + count), whole blocks, of `rows` rows from `first` on (the others zero) as one piece of a panel.

@@ -43,10 +43,12 @@ BODY eight load_eight(const float *p) { return load_vec(p); }
 BODY eight load_half_eight(const uint8_t *p) { return load_half_vec(p, 0); }
 BODY eight load_bfloat_eight(const uint8_t *p) { return load_bfloat_vec(p); }
 
-BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
-  uint16x8_t v = vmovl_u8(vld1_u8(p));
+BODY vec vec_of_bytes(uint8x8_t bytes) {
+  uint16x8_t v = vmovl_u8(bytes);
   return (vec){vcvtq_f32_u32(vmovl_u16(vget_low_u16(v))), vcvtq_f32_u32(vmovl_high_u16(v))};
 }
+BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) { return vec_of_bytes(vld1_u8(p)); }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) { return vec_of_bytes((vld1_u8(p) >> vdup_n_u8((uint8_t)shift)) & vdup_n_u8(15)); }
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   int16x8_t v = vmovl_s8(vreinterpret_s8_u8(vld1_u8(p)));
   return (vec){vcvtq_f32_s32(vmovl_s16(vget_low_s16(v))), vcvtq_f32_s32(vmovl_high_s16(v))};

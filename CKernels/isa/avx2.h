@@ -17,6 +17,10 @@ BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  __m256i v = _mm256_srli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), shift);
+  return _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(15)));
+}
 
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);

@@ -38,6 +38,10 @@ BODY vec load_bfloat_vec(const uint8_t *p) {
 }
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load_pair(p, panel))); }
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_pair(p, panel))); }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  __m512i v = _mm512_srli_epi32(_mm512_cvtepu8_epi32(load_pair(p, panel)), (unsigned)shift);
+  return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(15)));
+}
 
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   __m512i e = _mm512_cvtepu8_epi32(load_pair(p, panel)), one = _mm512_set1_epi32(1);

@@ -147,6 +147,12 @@ BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   return v;
 }
 
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = p[i] >> shift & 15;
+  return v;
+}
+
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = ends_in_nan && p[i] == 255 ? (float)NAN : half_of_e8m0(p[i]);
