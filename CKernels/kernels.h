@@ -3,7 +3,8 @@
 // The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of VEC_ROWS (8 or 16) rows side by side. What reads
 // panels of eight rows takes the distance to the next panel, which 16 rows need:
 //   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_nibble_vec (four bits of a
-//          byte, from a shift on), load_half_exponents (2^(e - 128), see half_of_e8m0, or NaN for 255), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
+//          byte, from a shift on), load_half_exponents (2^(e - 128), see half_of_e8m0, or NaN for 255), load_half_ue4m3 (see half_of_ue4m3),
+//          store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
 //   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, take_bits (of every byte moved down by
 //          a shift, up where negative, and masked), or_bytes, lookup, hide; flip_signs where UNSIGNED_CODES says that dot takes no others
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
@@ -93,11 +94,14 @@ MOE_FORMATS(GEMM)
   static void JOIN(round_int8_##name, ISA)(ROUND_PARAMETERS) {                                                              \
     BY_ANOTHER_TABLE(name, round_int8(x, x_stride, rows, m, column, count, columns, rounded))                               \
     round_tiles(as_multiplied(code_formats[INDEX_##name]), x, x_stride, rows, m, column, count, columns, rounded);          \
-  }                                                                                                                         \
+  }
+MOE_CODE_FORMATS(GEMM_INT8)
+
+#define PACK_CODES(name, ...)                                                                                               \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
     pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                         \
   }
-MOE_CODE_FORMATS(GEMM_INT8)
+MOE_PANEL_FORMATS(PACK_CODES)
 
 #define PACK(name) \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) { pack_elements(INDEX_##name, w, row_begin, row_end, panels); }
@@ -109,7 +113,7 @@ MOE_PLAIN_FORMATS(PACK)
   [INDEX_##f].round_int8 = JOIN(round_int8_##f, ISA), [INDEX_##f].int8_run = RUN_OF(group, run),
 #define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
 static const moe_format_kernels format_kernels[FORMATS] = {
-    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS)};
+    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_PANEL_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS)};
 
 extern const moe_kernels JOIN(moe_kernels, ISA);
 const moe_kernels JOIN(moe_kernels, ISA) = {

@@ -2,18 +2,22 @@
 #include "matrix.h"
 #include "panels.h"
 
-int64_t moe_panel_rows(int32_t format) { return code_formats[format].values ? CODE_ROWS : is_plain[format] ? PLAIN_ROWS : 0; }
+int64_t moe_panel_rows(int32_t format) { return is_panelled[format] ? CODE_ROWS : is_plain[format] ? PLAIN_ROWS : 0; }
 
-bool moe_takes_panels(const moe_matrix *w) {
-  if (w->layout != MOE_ROWS || moe_panel_rows(w->format) == 0) return false;
+/// True when the scales lie where panels of the format take them from.
+static bool has_its_scales(const moe_matrix *w) {
   if (code_formats[w->format].lines != LINES_E8M0_PLANE) return w->scale_type == MOE_SCALE_NONE && w->global_scale == 1;
   return w->scale_type == MOE_SCALE_E8M0 && !w->flat && !w->zeros && w->group == 32 && w->group_rows == 1 && w->global_scale == 1 &&
          w->columns % 32 == 0;
 }
 
+bool moe_takes_panels(const moe_matrix *w) { return w->layout == MOE_ROWS && moe_panel_rows(w->format) > 0 && has_its_scales(w); }
+
+bool moe_takes_int8(const moe_matrix *w) { return code_formats[w->format].values && (w->layout == MOE_PANELS || has_its_scales(w)); }
+
 int64_t moe_panel_bytes(int32_t format, int64_t columns) {
   code_format codes = code_formats[format];
-  return codes.values ? unit_bytes(codes, columns) : is_plain[format] ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;
+  return is_panelled[format] ? unit_bytes(codes, columns) : is_plain[format] ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;
 }
 
 int64_t moe_int8_row_bytes(int32_t format, int64_t columns) {

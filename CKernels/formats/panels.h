@@ -8,6 +8,8 @@
 //   LINES_AFFINE        f16 d, f16 dmin, then for each group u8 s, u8 m: scale d * s, minimum -(dmin * m)
 //   LINES_NIBBLES       likewise, s the low and m the high nibble of one byte
 //   LINES_STEPS         f16 d, then for each group an int8 s: scale d * s
+//   LINES_EIGHTHS       likewise: scale d * s / 8
+//   LINES_UE4M3         for each group an FP8 E4M3 scale without sign, twice the scale of its codes
 //   LINES_E8M0          an exponent: scale is half of it, finite for every exponent
 //   LINES_E8M0_PLANE    likewise, from the plane beside the codes; exponent 255 is NaN
 // Its codes follow, 32 columns after 32 columns. Columns 4 q ... 4 q + 3 of the eight rows are quad q, 32 bytes: code c of row r is byte
@@ -20,7 +22,9 @@
 
 enum { PLAIN_ROWS = 16 };
 
-typedef enum scale_lines { LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_E8M0, LINES_E8M0_PLANE } scale_lines;
+typedef enum scale_lines {
+  LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_EIGHTHS, LINES_UE4M3, LINES_E8M0, LINES_E8M0_PLANE
+} scale_lines;
 
 /// A row of MOE_CODE_FORMATS.
 typedef struct code_format {
@@ -33,13 +37,16 @@ typedef struct code_format {
   int run;
 } code_format;
 
-/// Indexed like the formats; `values` is 0 for formats without panels of codes.
+/// Indexed like the formats; `values` is 0 for those that have no codes.
 #define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
 __attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 
+/// Indexed likewise: true for codes that lie in panels.
+#define TRUE(f, ...) [INDEX_##f] = true,
+__attribute__((unused)) static const bool is_panelled[FORMATS] = {MOE_PANEL_FORMATS(TRUE)};
+
 /// Indexed likewise: true for plain elements.
-#define PLAIN(f) [INDEX_##f] = true,
-__attribute__((unused)) static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(PLAIN)};
+__attribute__((unused)) static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(TRUE)};
 
 /// Bytes of a plain element.
 FORMAT int64_t element_bytes(int32_t format) { return format == INDEX_f32 ? 4 : 2; }
@@ -57,7 +64,9 @@ FORMAT int64_t line_bytes(code_format f) {
     case LINES_HALF_MINIMUM: return 2 * HALF_LINE;
     case LINES_AFFINE: return 2 * HALF_LINE + f.values / f.group * 2 * CODE_ROWS;
     case LINES_NIBBLES: return 2 * HALF_LINE + f.values / f.group * CODE_ROWS;
-    case LINES_STEPS: return HALF_LINE + f.values / f.group * CODE_ROWS;
+    case LINES_STEPS:
+    case LINES_EIGHTHS: return HALF_LINE + f.values / f.group * CODE_ROWS;
+    case LINES_UE4M3: return f.values / f.group * CODE_ROWS;
     case LINES_E8M0:
     case LINES_E8M0_PLANE: return CODE_ROWS;
   }
@@ -96,6 +105,8 @@ FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float
       *scale = load_f16(half) * (float)(*nibbles & 15), *minimum = -(load_f16(half + HALF_LINE) * (float)(*nibbles >> 4));
       break;
     case LINES_STEPS: *scale = load_f16(half) * (float)(int8_t)*steps; break;
+    case LINES_EIGHTHS: *scale = load_f16(half) * (float)(int8_t)*steps * 0.125f; break;
+    case LINES_UE4M3: *scale = half_of_ue4m3(unit[r + g * CODE_ROWS]); break;
     case LINES_E8M0: *scale = half_of_e8m0(unit[r]); break;
     case LINES_E8M0_PLANE: *scale = unit[r] == 255 ? (float)NAN : half_of_e8m0(unit[r]); break;
   }
@@ -109,7 +120,7 @@ FORMAT void decode_panel_codes(code_format f, const moe_matrix *w, int64_t row, 
   for (; count > 0; count -= f.values, unit += unit_bytes(f, f.values), out += f.values)
     for (int c = 0; c < f.values; c++) {
       uint8_t code = code_at(f, unit + line_bytes(f) + c / 32 * code_bytes(f), c % 32, r);
-      int level = f.levels ? f.levels[code] : f.bits == 8 ? (int8_t)code : code;
+      int level = f.levels ? f.levels[code] : f.is_signed ? (int8_t)code : code;
       float scale, minimum;
       scale_at(f, unit, c / f.group, r, &scale, &minimum);
       float v = scale * (float)(level - f.zero);

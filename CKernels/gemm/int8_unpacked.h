@@ -58,14 +58,16 @@ UNPACKED_KIND(offset_16_2, .group = 16, .run = 2, .lines = LINES_HALF, .zero = 1
 UNPACKED_KIND(minimum_32_8, .group = 32, .run = 8, .lines = LINES_HALF_MINIMUM)
 UNPACKED_KIND(minimum_32_4, .group = 32, .run = 4, .lines = LINES_HALF_MINIMUM)
 UNPACKED_KIND(minimum_16_4, .group = 16, .run = 4, .lines = LINES_HALF_MINIMUM)
+UNPACKED_KIND(signed_32_2, .group = 32, .run = 2, .lines = LINES_HALF, .is_signed = true)
 UNPACKED_KIND(signed_32_1, .group = 32, .run = 1, .lines = LINES_HALF, .is_signed = true)
+UNPACKED_KIND(signed_16_2, .group = 16, .run = 2, .lines = LINES_HALF, .is_signed = true)
 
 typedef void (*unpacked_product)(const int8_scratch *s, int64_t columns, const uint8_t *x, int64_t tokens, float *sums);
 
 /// The body of the format's kind.
 BODY unpacked_product unpacked_product_of(code_format f) {
   bool is_narrow = f.group == 16, is_whole = RUN_OF(f.group, f.run) == f.group / 4;
-  if (multiplies_signed(f)) return KIND(signed_32_1);
+  if (multiplies_signed(f)) return is_narrow ? KIND(signed_16_2) : RUN_OF(f.group, f.run) > 1 ? KIND(signed_32_2) : KIND(signed_32_1);
   if (has_minimum(f)) return is_narrow ? KIND(minimum_16_4) : is_whole ? KIND(minimum_32_8) : KIND(minimum_32_4);
   if (is_narrow) return is_whole ? KIND(offset_16_4) : KIND(offset_16_2);
   return is_whole ? KIND(offset_32_8) : KIND(offset_32_4);

@@ -69,6 +69,8 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
       *minimum = multiply(multiply(splat(-1), load_half_vec(unit + HALF_LINE, panel)), load_nibble_vec(nibbles, panel, 4));
       break;
     case LINES_STEPS: *scale = multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)); break;
+    case LINES_EIGHTHS: *scale = multiply(multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)), splat(0.125f)); break;
+    case LINES_UE4M3: *scale = load_half_ue4m3(unit + g * CODE_ROWS, panel); break;
     case LINES_E8M0: *scale = load_half_exponents(unit, panel, false); break;
     case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, panel, true); break;
   }

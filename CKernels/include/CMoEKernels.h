@@ -79,8 +79,11 @@ typedef struct moe_matrix {
   float global_scale;
 } moe_matrix;
 
-/// True when `pack` and `gemm_int8` take a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
+/// True when `pack` takes a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
 bool moe_takes_panels(const moe_matrix *w);
+
+/// True when `gemm_int8` takes a matrix: a format that has it, in panels or with scales as above.
+bool moe_takes_int8(const moe_matrix *w);
 
 /// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes), in panels of
 /// codes multiples of 32 at least.
@@ -139,7 +142,7 @@ typedef struct moe_format_kernels {
   const char *int8_name;
   /// As `gemm`, on the m rows that `round_int8` of the same table and format wrote: products of codes less their zero are summed exactly for each
   /// group of equal scale, the groups in order, each with one fused multiply-add for the scale and one for the minimum. The same bits on every
-  /// ISA. Takes MOE_PANELS and what `moe_takes_panels`. NULL for formats without it.
+  /// ISA. Takes what `moe_takes_int8`. NULL for formats without it.
   void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const void *x, int64_t m, int64_t segment, float *y,
                     int64_t y_stride, float *scratch);
   /// Rounds columns [column, column + count) of rows x[rows[i] * x_stride], i in [0, m), to int8 as `quantize_int8` does, and writes them to their

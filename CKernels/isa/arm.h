@@ -48,7 +48,9 @@ BODY vec vec_of_bytes(uint8x8_t bytes) {
   return (vec){vcvtq_f32_u32(vmovl_u16(vget_low_u16(v))), vcvtq_f32_u32(vmovl_high_u16(v))};
 }
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) { return vec_of_bytes(vld1_u8(p)); }
-BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) { return vec_of_bytes((vld1_u8(p) >> vdup_n_u8((uint8_t)shift)) & vdup_n_u8(15)); }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  return vec_of_bytes((vld1_u8(p) >> vdup_n_u8((uint8_t)shift)) & vdup_n_u8(15));
+}
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   int16x8_t v = vmovl_s8(vreinterpret_s8_u8(vld1_u8(p)));
   return (vec){vcvtq_f32_s32(vmovl_s16(vget_low_s16(v))), vcvtq_f32_s32(vmovl_high_s16(v))};
@@ -64,6 +66,13 @@ BODY float32x4_t half_of_exponents(uint32x4_t e, bool ends_in_nan) {
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   uint16x8_t e = vmovl_u8(vld1_u8(p));
   return (vec){half_of_exponents(vmovl_u16(vget_low_u16(e)), ends_in_nan), half_of_exponents(vmovl_high_u16(e), ends_in_nan)};
+}
+
+/// As half precision, the bits of E4M3 stand for 2^-8 of their value.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  uint16x8_t v = vmovl_u8(vld1_u8(p)), top = vdupq_n_u16(127);
+  float16x8_t halves = vreinterpretq_f16_u16(vbicq_u16(vshlq_n_u16(vandq_u16(v, top), 7), vceqq_u16(v, top)));
+  return (vec){vmulq_n_f32(vcvt_f32_f16(vget_low_f16(halves)), 0x1p7f), vmulq_n_f32(vcvt_high_f32_f16(halves), 0x1p7f)};
 }
 
 BODY void store_vec(float *p, vec v) { vst1q_f32(p, v.low), vst1q_f32(p + 4, v.high); }

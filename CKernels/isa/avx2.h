@@ -29,6 +29,13 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
   return ends_in_nan ? _mm256_blendv_ps(v, _mm256_set1_ps(NAN), _mm256_castsi256_ps(_mm256_cmpeq_epi32(e, _mm256_set1_epi32(255)))) : v;
 }
 
+/// As half precision, the bits of E4M3 stand for 2^-8 of their value.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  __m128i v = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p)), top = _mm_set1_epi16(127);
+  __m128i halves = _mm_andnot_si128(_mm_cmpeq_epi16(v, top), _mm_slli_epi16(_mm_and_si128(v, top), 7));
+  return _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(0x1p7f));
+}
+
 BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }
 BODY vec splat(float x) { return _mm256_set1_ps(x); }
 BODY vec add_vec(vec a, vec b) { return _mm256_add_ps(a, b); }

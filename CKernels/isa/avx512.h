@@ -51,6 +51,13 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
   return _mm512_castsi512_ps(v);
 }
 
+/// As half precision, the bits of E4M3 stand for 2^-8 of their value.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  __m256i v = _mm256_cvtepu8_epi16(load_pair(p, panel)), top = _mm256_set1_epi16(127);
+  __m256i halves = _mm256_andnot_si256(_mm256_cmpeq_epi16(v, top), _mm256_slli_epi16(_mm256_and_si256(v, top), 7));
+  return _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(0x1p7f));
+}
+
 BODY void store_vec(float *p, vec v) { _mm512_storeu_ps(p, v); }
 BODY vec splat(float x) { return _mm512_set1_ps(x); }
 BODY vec add_vec(vec a, vec b) { return _mm512_add_ps(a, b); }

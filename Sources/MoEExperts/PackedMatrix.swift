@@ -73,11 +73,10 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Bytes of the values in the published format: codes, scales and zero points.
   public let publishedBytes: Int
 
-  /// True when kernels on int8 activations can read the matrix, if its format has one.
+  /// True when kernels on int8 activations can read the matrix.
   package var suitsInt8: Bool {
-    guard inputOrder == nil, layout == .rows else { return inputOrder == nil }
     var matrix = borrowed
-    return moe_takes_panels(&matrix)
+    return inputOrder == nil && moe_takes_int8(&matrix)
   }
 
   private var orderBytes: Int { (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size }

@@ -168,7 +168,7 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
   if (moe_takes_panels(&p.m.w)) check_pack(&p, scalar, is_recorded);
   check_alone(&p);
   check_cells(&p, index, &random);
-  if (p.panels.data && kernels->formats[format].gemm_int8 && columns % 32 == 0) {
+  if (moe_takes_int8(&p.m.w)) {
     p.is_int8 = true;
     reference = p, reference.kernels = scalar;
     check_alone(&p);

@@ -48,7 +48,7 @@ import Testing
             let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
-              for isInt8 in [false, true] where !isInt8 || (table.int8GEMMName(format) != nil && matrix.takesPanels) {
+              for isInt8 in [false, true] where !isInt8 || matrix.takesInt8 {
                 let problem = Problem(table, matrix, segment: segment, isInt8: isInt8, seed: random.next())
                 let name = "\(table) \(format) \(isInt8 ? "int8" : arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
                 if let fault = problem.faultOfSingles { Issue.record("\(name): \(fault)") }
@@ -83,7 +83,7 @@ import Testing
     for table in KernelTable.runnable {
       for format in WeightFormat.all { 
         #expect(table.gemmName(format) == "gemm_\(format)_\(table)")
-        #expect(table.int8GEMMName(format).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_panel_rows(format.index) != 8))
+        #expect(table.int8GEMMName(format).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_int8_row_bytes(format.index, 32) == 0))
        }
     }
     #expect(KernelTable.runnable.last?.name == "scalar")

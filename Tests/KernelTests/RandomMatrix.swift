@@ -98,7 +98,7 @@ final class RandomMatrix {
     zeros.deallocate()
   }
 
-  var takesPanels: Bool { moe_takes_panels(&matrix) }
+  var takesInt8: Bool { moe_takes_int8(&matrix) }
 
   /// The same matrix in panels, packed by a table in two calls; nil for formats and arrangements without panels.
   func panels(by table: KernelTable) -> Panels? {
