@@ -8,8 +8,8 @@
 /// Before a loop over a block: keeps it a loop until it is vectorized; unrolled earlier it ends up in scalar pieces.
 #define AS_VECTORS _Pragma("clang loop unroll(disable)")
 
-/// Rows of a panel of codes, and the bytes of one line of f16 scales in it: see panels.h.
-enum { CODE_ROWS = 8, HALF_LINE = 2 * CODE_ROWS };
+/// Rows of a panel of codes, and the bytes of one line of f16 and of f32 scales in it: see panels.h.
+enum { CODE_ROWS = 8, HALF_LINE = 2 * CODE_ROWS, FLOAT_LINE = 4 * CODE_ROWS };
 
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
@@ -148,6 +148,11 @@ FORMAT void unpack_nibbles_and_bits(const uint8_t *restrict p, uint32_t fifth, u
   }
 }
 #endif
+
+/// The 32 four-bit codes of 16 bytes, neighbours in one byte, the first low.
+FORMAT void unpack_neighbours(const uint8_t *restrict p, uint8_t *restrict codes) {
+  for (int i = 0; i < 16; i++) codes[2 * i] = p[i] & 15, codes[2 * i + 1] = p[i] >> 4;
+}
 
 /// 256 two-bit codes of 64 bytes: bits 2 k of byte 32 h + i are code 128 h + 32 k + i.
 FORMAT void unpack_pairs(const uint8_t *restrict p, uint8_t *restrict codes) {

@@ -12,6 +12,7 @@
 //   LINES_UE4M3         for each group an FP8 E4M3 scale without sign, twice the scale of its codes
 //   LINES_E8M0          an exponent: scale is half of it, finite for every exponent
 //   LINES_E8M0_PLANE    likewise, from the plane beside the codes; exponent 255 is NaN
+//   LINES_PLANES        f32 scale, u8 zero of a group of the planes beside the codes, which is the block: scale * (code - zero)
 // Its codes follow, 32 columns after 32 columns. Columns 4 q ... 4 q + 3 of the eight rows are quad q, 32 bytes: code c of row r is byte
 // 4 r + c % 4 of quad c / 4. The eight quads of 32 columns are stored in planes: the first holds 8, 4 or 2 bits of a code, the lowest, a second
 // those above them. A plane of b bits is b x 32 bytes, quad q bits b * (q % n) ... of bytes 32 * (q / n) ..., n = 8 / b.
@@ -23,7 +24,7 @@
 enum { PLAIN_ROWS = 16 };
 
 typedef enum scale_lines {
-  LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_EIGHTHS, LINES_UE4M3, LINES_E8M0, LINES_E8M0_PLANE
+  LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_EIGHTHS, LINES_UE4M3, LINES_E8M0, LINES_E8M0_PLANE, LINES_PLANES
 } scale_lines;
 
 /// A row of MOE_CODE_FORMATS.
@@ -52,7 +53,15 @@ __attribute__((unused)) static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS
 FORMAT int64_t element_bytes(int32_t format) { return format == INDEX_f32 ? 4 : 2; }
 
 /// True when values have a minimum beside their scale.
-FORMAT bool has_minimum(code_format f) { return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE || f.lines == LINES_NIBBLES; }
+FORMAT bool has_minimum(code_format f) {
+  return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE || f.lines == LINES_NIBBLES || f.lines == LINES_PLANES;
+}
+
+/// The format as a matrix has it: a block with one scale is as long as the matrix says.
+FORMAT code_format in_matrix(code_format f, const moe_matrix *w) {
+  if (f.lines == LINES_PLANES) f.values = (int)w->group, f.bytes = f.values / 2;
+  return f;
+}
 
 /// Bytes that 32 columns of a row of int8 activations take: codes, a scale, an offset for each group of columns. See rows/round_int8.h.
 FORMAT int64_t int8_group_bytes(code_format f) { return 36 + 4 * (32 / f.group); }
@@ -69,6 +78,7 @@ FORMAT int64_t line_bytes(code_format f) {
     case LINES_UE4M3: return f.values / f.group * CODE_ROWS;
     case LINES_E8M0:
     case LINES_E8M0_PLANE: return CODE_ROWS;
+    case LINES_PLANES: return FLOAT_LINE + CODE_ROWS;
   }
 }
 
@@ -91,12 +101,12 @@ FORMAT uint8_t code_at(code_format f, const uint8_t *codes, int c, int r) {
   return (uint8_t)code;
 }
 
-/// Scale and minimum of group `g` of a unit for row r.
-FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float *scale, float *minimum) {
+/// Scale, zero and minimum of group `g` of a unit for row r.
+FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float *scale, float *zero, float *minimum) {
 #pragma STDC FP_CONTRACT OFF
   const uint8_t *half = unit + 2 * r, *steps = unit + HALF_LINE + r + g * CODE_ROWS, *pair = unit + 2 * HALF_LINE + r + 2 * g * CODE_ROWS;
   const uint8_t *nibbles = unit + 2 * HALF_LINE + r + g * CODE_ROWS;
-  *minimum = 0;
+  *zero = (float)f.zero, *minimum = 0;
   switch (f.lines) {
     case LINES_HALF: *scale = load_f16(half); break;
     case LINES_HALF_MINIMUM: *scale = load_f16(half), *minimum = load_f16(half + HALF_LINE); break;
@@ -108,6 +118,7 @@ FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float
     case LINES_EIGHTHS: *scale = load_f16(half) * (float)(int8_t)*steps * 0.125f; break;
     case LINES_UE4M3: *scale = half_of_ue4m3(unit[r + g * CODE_ROWS]); break;
     case LINES_E8M0: *scale = half_of_e8m0(unit[r]); break;
+    case LINES_PLANES: *scale = float_of_bits(load_u32(unit + 4 * r)), *zero = (float)unit[FLOAT_LINE + r]; break;
     case LINES_E8M0_PLANE: *scale = unit[r] == 255 ? (float)NAN : half_of_e8m0(unit[r]); break;
   }
 }
@@ -121,10 +132,10 @@ FORMAT void decode_panel_codes(code_format f, const moe_matrix *w, int64_t row, 
     for (int c = 0; c < f.values; c++) {
       uint8_t code = code_at(f, unit + line_bytes(f) + c / 32 * code_bytes(f), c % 32, r);
       int level = f.levels ? f.levels[code] : f.is_signed ? (int8_t)code : code;
-      float scale, minimum;
-      scale_at(f, unit, c / f.group, r, &scale, &minimum);
-      float v = scale * (float)(level - f.zero);
-      out[c] = has_minimum(f) ? v + minimum : v;
+      float scale, zero, minimum;
+      scale_at(f, unit, c / f.group, r, &scale, &zero, &minimum);
+      float v = ((float)level - zero) * scale;
+      out[c] = has_minimum(f) && f.lines != LINES_PLANES ? v + minimum : v;
     }
 }
 

@@ -52,7 +52,12 @@ BODY words dot_factors(code_format f, words sum, bytes factors, bytes x) {
 #endif
 }
 
-/// Scales and minima (zero where there are none) of group `g` of a unit.
+/// Zeros that are taken off the levels of a unit, negated.
+BODY vec load_shifts(code_format f, const uint8_t *unit, int64_t panel) {
+  return f.lines == LINES_PLANES ? multiply(splat(-1), load_unsigned_vec(unit + FLOAT_LINE, panel)) : splat((float)-f.zero);
+}
+
+/// Scales and minima (zero where there are none) of group `g` of a unit; zeros of planes are minima.
 BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t g, vec *scale, vec *minimum) {
   const uint8_t *steps = unit + HALF_LINE + g * CODE_ROWS, *pairs = unit + 2 * HALF_LINE + 2 * g * CODE_ROWS;
   const uint8_t *nibbles = unit + 2 * HALF_LINE + g * CODE_ROWS;
@@ -72,6 +77,10 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
     case LINES_EIGHTHS: *scale = multiply(multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)), splat(0.125f)); break;
     case LINES_UE4M3: *scale = load_half_ue4m3(unit + g * CODE_ROWS, panel); break;
     case LINES_E8M0: *scale = load_half_exponents(unit, panel, false); break;
+    case LINES_PLANES:
+      *scale = load_float_vec(unit, panel);
+      *minimum = multiply(*scale, load_shifts(f, unit, panel));
+      break;
     case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, panel, true); break;
   }
 }

@@ -48,17 +48,12 @@ typedef enum moe_scale_type { MOE_SCALE_NONE = 0, MOE_SCALE_F32, MOE_SCALE_F16, 
 typedef enum moe_layout {
   /// As published, row after row: row r starts at data + r * row_bytes.
   MOE_ROWS = 0,
-  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` and scale planes are not read.
+  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` and scale planes are not read, `group` is.
   MOE_PANELS
 } moe_layout;
 
 /// Number of the layout of panels: raised when the bytes of some format's panels change, so that panels kept in files are packed anew.
 enum { MOE_PANEL_LAYOUT = 1 };
-
-/// Rows of a panel of `format`, or 0 for formats that have no panels.
-int64_t moe_panel_rows(int32_t format);
-/// Bytes of one panel with rows of `columns` values: whole blocks, of codes multiples of 32 at least.
-int64_t moe_panel_bytes(int32_t format, int64_t columns);
 
 /// A borrowed [rows, columns] weight matrix, y = W x, still packed.
 ///
@@ -79,7 +74,13 @@ typedef struct moe_matrix {
   float global_scale;
 } moe_matrix;
 
-/// True when `pack` takes a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
+/// Rows of a panel of `format`, or 0 for formats that have no panels.
+int64_t moe_panel_rows(int32_t format);
+/// Bytes of one panel of a matrix that `moe_takes_panels` or lies in them; 0 where its format has none.
+int64_t moe_panel_bytes(const moe_matrix *w);
+
+/// True when `pack` takes a matrix of MOE_ROWS: no scale planes; for e2m1 one E8M0 exponent a 32 columns; for int4 any scales of rows for groups of
+/// 32, 64, 128 or 256 columns.
 bool moe_takes_panels(const moe_matrix *w);
 
 /// True when `gemm_int8` takes a matrix: a format that has it, in panels or with scales as above.
@@ -131,7 +132,7 @@ typedef struct moe_format_kernels {
   const char *name;
   /// y[i * y_stride + (r - row_begin)] = sum over columns of w[r, c] * x[rows[i] * x_stride + c] for r in [row_begin, row_end), i in [0, m).
   ///
-  /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, or at least `columns` for one segment): in
+  /// The sum runs over segments of `segment` columns (a multiple of the block, of 32 and of an int4 matrix's group, or at least `columns` for one segment): in
   /// each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
   /// does not depend on m, on the row range, on the other rows or on the layout. `rows` NULL means the identity; m is at most
   /// MOE_GEMM_ROWS; row_begin is a multiple of 16 where the matrix lies in panels.

@@ -39,6 +39,7 @@ BODY vec load_bfloat_vec(const uint8_t *p) {
   uint16x8_t v = vreinterpretq_u16_u8(vld1q_u8(p));
   return (vec){vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(v), 16)), vreinterpretq_f32_u32(vshll_high_n_u16(v, 16))};
 }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) { return load_vec((const float *)p); }
 BODY eight load_eight(const float *p) { return load_vec(p); }
 BODY eight load_half_eight(const uint8_t *p) { return load_half_vec(p, 0); }
 BODY eight load_bfloat_eight(const uint8_t *p) { return load_bfloat_vec(p); }
@@ -103,7 +104,6 @@ BODY bytes splat_quad(const uint8_t *p) {
 }
 
 BODY ints add_ints(ints a, ints b) { return (ints){vaddq_s32(a.low, b.low), vaddq_s32(a.high, b.high)}; }
-BODY ints subtract_ints(ints a, ints b) { return (ints){vsubq_s32(a.low, b.low), vsubq_s32(a.high, b.high)}; }
 BODY ints splat_int(int32_t x) { return (ints){vdupq_n_s32(x), vdupq_n_s32(x)}; }
 BODY vec floats_of(ints a) { return (vec){vcvtq_f32_s32(a.low), vcvtq_f32_s32(a.high)}; }
 

@@ -10,6 +10,7 @@ typedef __m256i ints;
 
 BODY vec load_vec(const float *p) { return load_eight(p); }
 BODY vec load_half_vec(const uint8_t *p, int64_t panel) { return load_half_eight(p); }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) { return load_eight((const float *)p); }
 BODY vec load_bfloat_vec(const uint8_t *p) { return load_bfloat_eight(p); }
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
@@ -69,7 +70,6 @@ BODY ints add_ints(ints a, ints b) {
   hide(&sum);
   return sum;
 }
-BODY ints subtract_ints(ints a, ints b) { return _mm256_sub_epi32(a, b); }
 BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
 BODY ints column_of(bytes quad, int c, bool is_signed) {

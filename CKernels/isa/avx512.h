@@ -33,6 +33,10 @@ BODY vec load_half_vec(const uint8_t *p, int64_t panel) {
   __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + panel));
   return _mm512_cvtph_ps(_mm256_set_m128i(high, low));
 }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) {
+  __m256 low = _mm256_loadu_ps((const float *)p), high = _mm256_loadu_ps((const float *)(p + panel));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
 BODY vec load_bfloat_vec(const uint8_t *p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
 }
@@ -94,7 +98,6 @@ BODY ints add_ints(ints a, ints b) {
   hide(&sum);
   return sum;
 }
-BODY ints subtract_ints(ints a, ints b) { return _mm512_sub_epi32(a, b); }
 BODY ints splat_int(int32_t x) { return _mm512_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm512_cvtepi32_ps(a); }
 BODY ints column_of(bytes quad, int c, bool is_signed) {

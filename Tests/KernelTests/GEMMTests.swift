@@ -45,7 +45,8 @@ import Testing
           for columns in Sweep.some(Self.columns(format, arrangement), every: 6) {
             index += 1
             let matrix = try RandomMatrix(format, rows: Self.rows, columns: columns, arrangement, &random)
-            let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
+            let block = arrangement.map { $0.group > 0 && $0.group % 32 == 0 ? $0.group : format.blockValues } ?? format.blockValues
+            let unit = block % 32 == 0 ? block : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
               for isInt8 in [false, true] where !isInt8 || matrix.takesInt8 {
