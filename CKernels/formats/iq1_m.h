@@ -6,13 +6,13 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq1_m(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
     uint32_t nibble = block[32 + k / 2] >> 4 * (k % 2);
-    o.entries[k] = iq1_grid[block[k] | (nibble & 7) << 8] | (nibble >> 3 & 1) << 16;
+    b.entries[k] = iq1_grid[block[k] | (nibble & 7) << 8] | (nibble >> 3 & 1) << 16;
   }
-  iq1_levels(&o, levels);
+  iq1_levels(&b, levels);
 }
 FORMAT int step_of_iq1_m(const uint8_t *block, int g) { return 2 * (load_u16(block + 48 + 2 * (g / 4)) >> 3 * (g % 4) & 7) + 1; }
 FORMAT uint16_t half_of_iq1_m(const uint8_t *block) {

@@ -6,13 +6,13 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq1_s(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
     uint32_t word = load_u16(block + 34 + 2 * (k / 4));
-    o.entries[k] = iq1_grid[block[2 + k] | (word >> 3 * (k % 4) & 7) << 8] | word >> 15 << 16;
+    b.entries[k] = iq1_grid[block[2 + k] | (word >> 3 * (k % 4) & 7) << 8] | word >> 15 << 16;
   }
-  iq1_levels(&o, levels);
+  iq1_levels(&b, levels);
 }
 FORMAT int step_of_iq1_s(const uint8_t *block, int g) { return 2 * (block[35 + 2 * g] >> 4 & 7) + 1; }
 

@@ -6,13 +6,13 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq2_s(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
-    o.entries[k] = iq2_s_grid[block[2 + k] | (block[66 + k / 4] >> 2 * (k % 4) & 3) << 8];
-    o.signs[k] = block[34 + k];
+    b.entries[k] = iq2_s_grid[block[2 + k] | (block[66 + k / 4] >> 2 * (k % 4) & 3) << 8];
+    b.signs[k] = block[34 + k];
   }
-  iq2_levels(&o, levels);
+  iq2_levels(&b, levels);
 }
 FORMAT int step_of_iq2_s(const uint8_t *block, int g) { return 2 * (block[74 + g / 2] >> 4 * (g % 2) & 15) + 1; }
 

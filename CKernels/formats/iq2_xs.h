@@ -6,14 +6,14 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq2_xs(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
     uint32_t word = load_u16(block + 2 + 2 * k);
-    o.entries[k] = iq2_xs_grid[word & 511];
-    o.signs[k] = even_signs(word >> 9);
+    b.entries[k] = iq2_xs_grid[word & 511];
+    b.signs[k] = even_signs(word >> 9);
   }
-  iq2_levels(&o, levels);
+  iq2_levels(&b, levels);
 }
 FORMAT int step_of_iq2_xs(const uint8_t *block, int g) { return 2 * (block[66 + g / 2] >> 4 * (g % 2) & 15) + 1; }
 

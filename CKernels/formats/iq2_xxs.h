@@ -6,14 +6,14 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq2_xxs(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
     const uint8_t *q = block + 2 + 8 * (k / 4);
-    o.entries[k] = iq2_xxs_grid[q[k % 4]];
-    o.signs[k] = even_signs(load_u32(q + 4) >> 7 * (k % 4) & 127);
+    b.entries[k] = iq2_xxs_grid[q[k % 4]];
+    b.signs[k] = even_signs(load_u32(q + 4) >> 7 * (k % 4) & 127);
   }
-  iq2_levels(&o, levels);
+  iq2_levels(&b, levels);
 }
 FORMAT int step_of_iq2_xxs(const uint8_t *block, int g) { return 2 * (block[9 + 8 * g] >> 4) + 1; }
 

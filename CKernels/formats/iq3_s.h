@@ -6,15 +6,15 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq3_s(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
     int ninth = block[66 + k / 4] >> 2 * (k % 4);
     uint32_t first = iq3_s_grid[block[2 + 2 * k] | (ninth & 1) << 8], second = iq3_s_grid[block[3 + 2 * k] | (ninth & 2) << 7];
-    o.entries[k] = first | second << 16;
-    o.signs[k] = block[74 + k];
+    b.entries[k] = first | second << 16;
+    b.signs[k] = block[74 + k];
   }
-  iq3_s_levels(&o, levels);
+  iq3_s_levels(&b, levels);
 }
 FORMAT int step_of_iq3_s(const uint8_t *block, int g) { return 2 * (block[106 + g / 2] >> 4 * (g % 2) & 15) + 1; }
 

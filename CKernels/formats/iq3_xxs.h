@@ -6,14 +6,14 @@
 #include "iq_grids.h"
 
 FORMAT void levels_of_iq3_xxs(const uint8_t *block, uint64_t *restrict levels) {
-  octets o;
+  grid_block b;
 #pragma clang loop unroll(full)
   for (int k = 0; k < 32; k++) {
     const uint8_t *q = block + 2 + 2 * k;
-    o.entries[k] = iq3_xxs_grid[q[0]] | (uint32_t)iq3_xxs_grid[q[1]] << 16;
-    o.signs[k] = even_signs(load_u32(block + 66 + 4 * (k / 4)) >> 7 * (k % 4) & 127);
+    b.entries[k] = iq3_xxs_grid[q[0]] | (uint32_t)iq3_xxs_grid[q[1]] << 16;
+    b.signs[k] = even_signs(load_u32(block + 66 + 4 * (k / 4)) >> 7 * (k % 4) & 127);
   }
-  iq3_xxs_levels(&o, levels);
+  iq3_xxs_levels(&b, levels);
 }
 FORMAT int step_of_iq3_xxs(const uint8_t *block, int g) { return 4 * (block[69 + 4 * g] >> 4) + 2; }
 

@@ -339,40 +339,40 @@ FORMAT uint64_t with_signs(uint64_t levels, uint64_t signs) {
 }
 
 /// A block of 32 octets: their entries, an iq3 octet's second above its first, an iq1 octet's shift (1 for down) above its only one; and signs.
-typedef struct octets {
+typedef struct grid_block {
   uint32_t entries[32], signs[32];
-} octets;
+} grid_block;
 
 /// Levels of iq2 grids: 8, 25, 43.
-FORMAT void iq2_levels(const octets *o, uint64_t *restrict levels) {
+FORMAT void iq2_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
   for (int k = 0; k < 32; k++) {
-    uint64_t steps = spread_pairs(o->entries[k]);
-    levels[k] = with_signs(8 * EVERY_BYTE + (steps << 4) + steps + (steps >> 1 & EVERY_BYTE), o->signs[k]);
+    uint64_t steps = spread_pairs(b->entries[k]);
+    levels[k] = with_signs(8 * EVERY_BYTE + (steps << 4) + steps + (steps >> 1 & EVERY_BYTE), b->signs[k]);
   }
 }
 
 /// Of the iq3_xxs grid: 4, 12, 20, ... 52, 62.
-FORMAT void iq3_xxs_levels(const octets *o, uint64_t *restrict levels) {
+FORMAT void iq3_xxs_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
   for (int k = 0; k < 32; k++) {
-    uint64_t steps = spread_nibbles(o->entries[k]);
-    levels[k] = with_signs(4 * EVERY_BYTE + (steps << 3) + ((steps + EVERY_BYTE) >> 3 & EVERY_BYTE) * 2, o->signs[k]);
+    uint64_t steps = spread_nibbles(b->entries[k]);
+    levels[k] = with_signs(4 * EVERY_BYTE + (steps << 3) + ((steps + EVERY_BYTE) >> 3 & EVERY_BYTE) * 2, b->signs[k]);
   }
 }
 
 /// Of the iq3_s grid: 1, 3, 5, ... 15.
-FORMAT void iq3_s_levels(const octets *o, uint64_t *restrict levels) {
+FORMAT void iq3_s_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
-  for (int k = 0; k < 32; k++) levels[k] = with_signs(EVERY_BYTE + (spread_nibbles(o->entries[k]) << 1), o->signs[k]);
+  for (int k = 0; k < 32; k++) levels[k] = with_signs(EVERY_BYTE + (spread_nibbles(b->entries[k]) << 1), b->signs[k]);
 }
 
 /// Of the iq1 grid, eight times: -8, 0, 8, all shifted by 1.
-FORMAT void iq1_levels(const octets *o, uint64_t *restrict levels) {
+FORMAT void iq1_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
   for (int k = 0; k < 32; k++) {
-    uint64_t down = (0 - ((uint64_t)o->entries[k] >> 16)) & 2 * EVERY_BYTE;
-    levels[k] = ((spread_pairs(o->entries[k]) << 3) + 121 * EVERY_BYTE - down) ^ 128 * EVERY_BYTE;
+    uint64_t down = (0 - ((uint64_t)b->entries[k] >> 16)) & 2 * EVERY_BYTE;
+    levels[k] = ((spread_pairs(b->entries[k]) << 3) + 121 * EVERY_BYTE - down) ^ 128 * EVERY_BYTE;
   }
 }
 
