@@ -2,12 +2,13 @@
 //
 // The ISA file defines before: ISA (its name), BODY, `supported()` and the vocabulary of VEC_ROWS (8 or 16) rows side by side. What reads
 // panels of eight rows takes the distance to the next panel, which 16 rows need:
-//   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_unsigned_vec, load_signed_vec, load_half_exponents (2^(e - 128), see
-//          half_of_e8m0, or NaN for 255), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
+//   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_float_vec, load_unsigned_vec, load_signed_vec, load_nibble_vec (four
+//          bits of a byte, from a shift on), load_half_exponents (2^(e - 128), see half_of_e8m0, or NaN for 255), load_half_ue4m3 (see
+//          half_of_ue4m3), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
 //   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, take_bits (of every byte moved down by
 //          a shift, up where negative, and masked), or_bytes, lookup, hide; flip_signs where UNSIGNED_CODES says that dot takes no others
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
-//   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, subtract_ints, floats_of
+//   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
 // sixteen of each: see gemm/gemm_int8_tiles.h, gemm_bf16_tiles.h and gemm_float_tiles.h; MULTIPLIES_BF16, where it sums products of bf16: see
@@ -99,16 +100,20 @@ MOE_FORMATS(GEMM)
 #define GEMM_INT8(name, ...)                                                                                                \
   static void JOIN(gemm_int8_##name, ISA)(GEMM_PARAMETERS(const void *x)) {                                                 \
     BY_ANOTHER_TABLE(name, gemm_int8(w, row_begin, row_end, x, m, segment, y, y_stride, scratch))                           \
-    INT8_PRODUCT(as_multiplied(code_formats[INDEX_##name]), w, row_begin, row_end, x, m, segment, y, y_stride, scratch);    \
+    code_format f = as_multiplied(in_matrix(code_formats[INDEX_##name], w));                                                \
+    INT8_PRODUCT(f, w, row_begin, row_end, x, m, segment, y, y_stride, scratch);                                            \
   }                                                                                                                         \
   static void JOIN(round_int8_##name, ISA)(ROUND_PARAMETERS) {                                                              \
     BY_ANOTHER_TABLE(name, round_int8(x, x_stride, rows, m, column, count, columns, rounded))                               \
     round_tiles(as_multiplied(code_formats[INDEX_##name]), x, x_stride, rows, m, column, count, columns, rounded);          \
-  }                                                                                                                         \
-  static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
-    pack_codes(code_formats[INDEX_##name], w, row_begin, row_end, panels, scratch);                                         \
   }
 MOE_CODE_FORMATS(GEMM_INT8)
+
+#define PACK_CODES(name, ...)                                                                                               \
+  static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
+    pack_codes(in_matrix(code_formats[INDEX_##name], w), w, row_begin, row_end, panels, scratch);                           \
+  }
+MOE_PANEL_FORMATS(PACK_CODES)
 
 #ifdef BF16_PRODUCT
 static void JOIN(gemm_bf16_bf16, ISA)(GEMM_PARAMETERS(const void *x)) {
@@ -132,7 +137,7 @@ MOE_PLAIN_FORMATS(PACK)
   [INDEX_##f].round_int8 = JOIN(round_int8_##f, ISA), [INDEX_##f].int8_run = RUN_OF(group, run),
 #define PACKERS(f, ...) [INDEX_##f].pack = JOIN(pack_##f, ISA),
 static const moe_format_kernels format_kernels[FORMATS] = {
-    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_CODE_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS) BF16_KERNELS};
+    MOE_FORMATS(FLOAT_KERNELS) MOE_CODE_FORMATS(INT8_KERNELS) MOE_PANEL_FORMATS(PACKERS) MOE_PLAIN_FORMATS(PACKERS) BF16_KERNELS};
 
 extern const moe_kernels JOIN(moe_kernels, ISA);
 const moe_kernels JOIN(moe_kernels, ISA) = {

@@ -8,8 +8,8 @@
 /// Before a loop over a block: keeps it a loop until it is vectorized; unrolled earlier it ends up in scalar pieces.
 #define AS_VECTORS _Pragma("clang loop unroll(disable)")
 
-/// Rows of a panel of codes, and the bytes of one line of f16 scales in it: see panels.h.
-enum { CODE_ROWS = 8, HALF_LINE = 2 * CODE_ROWS };
+/// Rows of a panel of codes, and the bytes of one line of f16 and of f32 scales in it: see panels.h.
+enum { CODE_ROWS = 8, HALF_LINE = 2 * CODE_ROWS, FLOAT_LINE = 4 * CODE_ROWS };
 
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
@@ -89,6 +89,13 @@ FORMAT uint8_t e2m1_of_float(float v) {
 /// E8M0 halved, the scale of codes that hold twice their value: finite for every code.
 FORMAT float half_of_e8m0(uint8_t code) { return float_of_bits(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
 
+/// FP8 E4M3 without its sign, halved likewise; 127 counts as 0, 255 does not.
+FORMAT float half_of_ue4m3(uint8_t code) {
+  uint32_t magnitude = code & 0x7f;
+  float normal = float_of_bits((magnitude << 20) + (119u << 23)), subnormal = (float)(int32_t)magnitude * 0x1p-10f;
+  return code == 0x7f ? 0 : magnitude < 8 ? subnormal : normal;
+}
+
 /// Truncates to 0 ... top; NaN is 0.
 FORMAT int code_of_float(float v, int top) { return v > 0 ? v < (float)top ? (int)v : top : 0; }
 
@@ -141,3 +148,16 @@ FORMAT void unpack_nibbles_and_bits(const uint8_t *restrict p, uint32_t fifth, u
   }
 }
 #endif
+
+/// The 32 four-bit codes of 16 bytes, neighbours in one byte, the first low.
+FORMAT void unpack_neighbours(const uint8_t *restrict p, uint8_t *restrict codes) {
+  for (int i = 0; i < 16; i++) codes[2 * i] = p[i] & 15, codes[2 * i + 1] = p[i] >> 4;
+}
+
+/// 256 two-bit codes of 64 bytes: bits 2 k of byte 32 h + i are code 128 h + 32 k + i.
+FORMAT void unpack_pairs(const uint8_t *restrict p, uint8_t *restrict codes) {
+#pragma clang loop unroll(full)
+  for (int k = 0; k < 8; k++)
+    AS_VECTORS
+    for (int i = 0; i < 32; i++) codes[32 * k + i] = p[32 * (k / 4) + i] >> 2 * (k % 4) & 3;
+}

@@ -18,7 +18,5 @@ FORMAT void encode_e2m1(const float *restrict values, int64_t count, void *restr
   for (int64_t i = 0; i < count / 2; i++) pair[i] = (uint8_t)(e2m1_of_float(values[2 * i]) | e2m1_of_float(values[2 * i + 1]) << 4);
 }
 
-/// The scale is the plane's.
-FORMAT void codes_e2m1(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
-  for (int i = 0; i < 16; i++) codes[2 * i] = block[i] & 15, codes[2 * i + 1] = block[i] >> 4;
-}
+/// 32 values; the scale is the plane's.
+FORMAT void codes_e2m1(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) { unpack_neighbours(block, codes); }

@@ -18,3 +18,6 @@ FORMAT void encode_int4(const float *restrict values, int64_t count, void *restr
   for (int64_t i = 0; i < count / 2; i++)
     pair[i] = (uint8_t)(code_of_float(values[2 * i] + 0.5f, 15) | code_of_float(values[2 * i + 1] + 0.5f, 15) << 4);
 }
+
+/// 32 values; scale and zero are the planes'.
+FORMAT void codes_int4(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) { unpack_neighbours(block, codes); }

@@ -5,15 +5,24 @@
 #pragma once
 #include "iq_grids.h"
 
+FORMAT void levels_of_iq1_s(const uint8_t *block, uint64_t *restrict levels) {
+  grid_block b;
+#pragma clang loop unroll(full)
+  for (int k = 0; k < 32; k++) {
+    uint32_t word = load_u16(block + 34 + 2 * (k / 4));
+    b.entries[k] = iq1_grid[block[2 + k] | (word >> 3 * (k % 4) & 7) << 8] | word >> 15 << 16;
+  }
+  iq1_levels(&b, levels);
+}
+FORMAT int step_of_iq1_s(const uint8_t *block, int g) { return 2 * (block[35 + 2 * g] >> 4 & 7) + 1; }
+
 FORMAT void decode_iq1_s(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   const uint8_t *block = blocks;
-  for (; values > 0; values -= 256, block += 50) {
-    float d = load_f16(block);
-    for (int g = 0; g < 8; g++) {
-      int word = load_u16(block + 34 + 2 * g);
-      float step = d * (float)(2 * (word >> 12 & 7) + 1), delta = word & 0x8000 ? -0.125f : 0.125f;
-      for (int k = 0; k < 4; k++, out += 8)
-        widen_iq1(iq1_grid[block[2 + 4 * g + k] | (word >> 3 * k & 7) << 8], delta, step, out);
-    }
-  }
+  for (; values > 0; values -= 256, block += 50, out += 256)
+    widen_levels(block, levels_of_iq1_s, step_of_iq1_s, 32, 0.125f * load_f16(block), out);
+}
+
+FORMAT void codes_iq1_s(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
+  put_levels(block, levels_of_iq1_s, step_of_iq1_s, 32, codes, lines, row);
 }

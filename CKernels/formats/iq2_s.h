@@ -5,14 +5,24 @@
 #pragma once
 #include "iq_grids.h"
 
+FORMAT void levels_of_iq2_s(const uint8_t *block, uint64_t *restrict levels) {
+  grid_block b;
+#pragma clang loop unroll(full)
+  for (int k = 0; k < 32; k++) {
+    b.entries[k] = iq2_s_grid[block[2 + k] | (block[66 + k / 4] >> 2 * (k % 4) & 3) << 8];
+    b.signs[k] = block[34 + k];
+  }
+  iq2_levels(&b, levels);
+}
+FORMAT int step_of_iq2_s(const uint8_t *block, int g) { return 2 * (block[74 + g / 2] >> 4 * (g % 2) & 15) + 1; }
+
 FORMAT void decode_iq2_s(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   const uint8_t *block = blocks;
-  for (; values > 0; values -= 256, block += 82) {
-    float d = load_f16(block);
-    for (int k = 0; k < 32; k++, out += 8) {
-      int index = block[2 + k] | (block[66 + k / 4] >> 2 * (k % 4) & 3) << 8;
-      float step = d * (0.5f + (float)(block[74 + k / 4] >> 4 * (k / 2 % 2) & 15)) * 0.25f;
-      widen_iq2(iq2_s_grid[index], block[34 + k], step, out);
-    }
-  }
+  for (; values > 0; values -= 256, block += 82, out += 256)
+    widen_levels(block, levels_of_iq2_s, step_of_iq2_s, 16, 0.125f * load_f16(block), out);
+}
+
+FORMAT void codes_iq2_s(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block);
+  put_levels(block, levels_of_iq2_s, step_of_iq2_s, 16, codes, lines, row);
 }

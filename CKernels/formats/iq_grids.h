@@ -1,6 +1,7 @@
 // The code books of the iq formats: every entry packs eight 2-bit or four 4-bit steps, the first in the lowest bits.
 //
-// The functions below widen one entry: they turn steps into levels, apply the scale and, where there are any, the signs.
+// The functions below make an entry eight signed levels, a byte each, the first lowest. A format says where its blocks have entries
+// and steps.
 #pragma once
 #include "bits.h"
 
@@ -312,40 +313,89 @@ GRID iq1_grid[2048] = {
   0xaa20, 0xaa22, 0xaa28, 0xaa2a, 0xaa51, 0xaa54, 0xaa56, 0xaa80, 0xaa82, 0xaa88, 0xaa8a, 0xaa95, 0xaaa0, 0xaaa2, 0xaaa8, 0xaaaa,
 };
 
+/// One in each of eight bytes.
+#define EVERY_BYTE 0x0101010101010101u
+
+/// Eight two-bit steps, and eight four-bit ones, into a byte each.
+FORMAT uint64_t spread_pairs(uint64_t v) {
+  v = (v | v << 24) & 0x000000ff000000ff;
+  v = (v | v << 12) & 0x000f000f000f000f;
+  return (v | v << 6) & 0x0303030303030303;
+}
+FORMAT uint64_t spread_nibbles(uint64_t v) {
+  v = (v | v << 16) & 0x0000ffff0000ffff;
+  v = (v | v << 8) & 0x00ff00ff00ff00ff;
+  return (v | v << 4) & 0x0f0f0f0f0f0f0f0f;
+}
+
 /// The sign bits of eight values from seven of them: the number of negative values is even.
-FORMAT uint8_t even_signs(uint32_t seven) {
-  uint32_t parity = seven ^ seven >> 4;
-  return (uint8_t)(seven | (0x6996 >> (parity & 15) & 1) << 7);
+FORMAT uint32_t even_signs(uint32_t seven) { return seven | (uint32_t)__builtin_parity(seven) << 7; }
+
+/// Eight levels above 0, those of set bits negative.
+FORMAT uint64_t with_signs(uint64_t levels, uint64_t signs) {
+  signs |= signs << 8, signs |= signs << 16, signs |= signs << 32;
+  uint64_t negative = ((signs & 0x8040201008040201) + 127 * EVERY_BYTE) >> 7 & EVERY_BYTE;
+  return (levels ^ ((negative << 8) - negative)) + negative;
 }
 
-FORMAT float with_sign(float v, uint32_t signs, int i) { return float_of_bits(bits_of_float(v) ^ (signs >> i & 1) << 31); }
+/// A block of 32 octets: their entries, an iq3 octet's second above its first, an iq1 octet's shift (1 for down) above its only one; and signs.
+typedef struct grid_block {
+  uint32_t entries[32], signs[32];
+} grid_block;
 
-/// Eight values of an iq2 grid: levels 8, 25, 43.
-FORMAT void widen_iq2(uint16_t entry, uint8_t signs, float scale, float *restrict out) {
+/// Levels of iq2 grids: 8, 25, 43.
+FORMAT void iq2_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
-  for (int i = 0; i < 8; i++) {
-    int step = entry >> 2 * i & 3;
-    out[i] = with_sign(scale * (float)(8 + 17 * step + (step >> 1)), signs, i);
+  for (int k = 0; k < 32; k++) {
+    uint64_t steps = spread_pairs(b->entries[k]);
+    levels[k] = with_signs(8 * EVERY_BYTE + (steps << 4) + steps + (steps >> 1 & EVERY_BYTE), b->signs[k]);
   }
 }
 
-/// Eight values, two entries of the iq3_xxs grid (the first low): levels 4, 12, 20, ... 52, 62.
-FORMAT void widen_iq3_xxs(uint32_t entries, uint8_t signs, float scale, float *restrict out) {
+/// Of the iq3_xxs grid: 4, 12, 20, ... 52, 62.
+FORMAT void iq3_xxs_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
-  for (int i = 0; i < 8; i++) {
-    int step = entries >> 4 * i & 7;
-    out[i] = with_sign(scale * (float)(4 + 8 * step + (step == 7 ? 2 : 0)), signs, i);
+  for (int k = 0; k < 32; k++) {
+    uint64_t steps = spread_nibbles(b->entries[k]);
+    levels[k] = with_signs(4 * EVERY_BYTE + (steps << 3) + ((steps + EVERY_BYTE) >> 3 & EVERY_BYTE) * 2, b->signs[k]);
   }
 }
 
-/// Eight values, two entries of the iq3_s grid (the first low): levels 1, 3, 5, ... 15.
-FORMAT void widen_iq3_s(uint32_t entries, uint8_t signs, float scale, float *restrict out) {
+/// Of the iq3_s grid: 1, 3, 5, ... 15.
+FORMAT void iq3_s_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
-  for (int i = 0; i < 8; i++) out[i] = with_sign(scale * (float)(int)(1 + 2 * (entries >> 4 * i & 7)), signs, i);
+  for (int k = 0; k < 32; k++) levels[k] = with_signs(EVERY_BYTE + (spread_nibbles(b->entries[k]) << 1), b->signs[k]);
 }
 
-/// Eight values of the iq1 grid: levels -1, 0, 1, all shifted by `delta`.
-FORMAT void widen_iq1(uint16_t entry, float delta, float scale, float *restrict out) {
+/// Of the iq1 grid, eight times: -8, 0, 8, all shifted by 1.
+FORMAT void iq1_levels(const grid_block *b, uint64_t *restrict levels) {
   AS_VECTORS
-  for (int i = 0; i < 8; i++) out[i] = scale * ((float)((entry >> 2 * i & 3) - 1) + delta);
+  for (int k = 0; k < 32; k++) {
+    uint64_t down = (0 - ((uint64_t)b->entries[k] >> 16)) & 2 * EVERY_BYTE;
+    levels[k] = ((spread_pairs(b->entries[k]) << 3) + 121 * EVERY_BYTE - down) ^ 128 * EVERY_BYTE;
+  }
+}
+
+/// What a format says of a block: its levels, a signed byte each, and the integer by which the scale of group g is a multiple of the block's.
+typedef void (*block_levels)(const uint8_t *block, uint64_t *restrict levels);
+typedef int (*block_step)(const uint8_t *block, int g);
+#define INLINED static inline __attribute__((always_inline, unused))
+
+/// Widens a block: value = unit * step * level.
+INLINED void widen_levels(const uint8_t *block, block_levels levels_of, block_step step, int group, float unit, float *restrict out) {
+  uint64_t levels[32];
+  levels_of(block, levels);
+  for (int g = 0; g < 256 / group; g++) {
+    float scale = unit * (float)step(block, g);
+    AS_VECTORS
+    for (int i = group * g; i < group * (g + 1); i++) out[i] = scale * (float)((const int8_t *)levels)[i];
+  }
+}
+
+/// The levels of a block as codes, and its steps in a row of scale lines.
+INLINED void put_levels(const uint8_t *block, block_levels levels_of, block_step step, int group, uint8_t *restrict codes, uint8_t *lines, int row) {
+  uint64_t levels[32];
+  levels_of(block, levels);
+  memcpy(codes, levels, 256);
+  for (int g = 0; g < 256 / group; g++) lines[HALF_LINE + g * CODE_ROWS + row] = (uint8_t)step(block, g);
 }

@@ -2,18 +2,25 @@
 #include "matrix.h"
 #include "panels.h"
 
-int64_t moe_panel_rows(int32_t format) { return code_formats[format].values ? CODE_ROWS : is_plain[format] ? PLAIN_ROWS : 0; }
+int64_t moe_panel_rows(int32_t format) { return is_panelled[format] ? CODE_ROWS : is_plain[format] ? PLAIN_ROWS : 0; }
 
-bool moe_takes_panels(const moe_matrix *w) {
-  if (w->layout != MOE_ROWS || moe_panel_rows(w->format) == 0) return false;
-  if (code_formats[w->format].lines != LINES_E8M0_PLANE) return w->scale_type == MOE_SCALE_NONE && w->global_scale == 1;
-  return w->scale_type == MOE_SCALE_E8M0 && !w->flat && !w->zeros && w->group == 32 && w->group_rows == 1 && w->global_scale == 1 &&
-         w->columns % 32 == 0;
+/// True when the scales lie where panels of the format take them from.
+static bool has_its_scales(const moe_matrix *w) {
+  scale_lines lines = code_formats[w->format].lines;
+  if (lines != LINES_E8M0_PLANE && lines != LINES_PLANES) return w->scale_type == MOE_SCALE_NONE && w->global_scale == 1;
+  if (w->scale_type == MOE_SCALE_NONE || w->flat || w->group_rows != 1 || w->group % 32 || w->columns % w->group) return false;
+  return lines == LINES_PLANES ? 256 % w->group == 0 : w->scale_type == MOE_SCALE_E8M0 && !w->zeros && w->group == 32 && w->global_scale == 1;
 }
 
-int64_t moe_panel_bytes(int32_t format, int64_t columns) {
-  code_format codes = code_formats[format];
-  return codes.values ? unit_bytes(codes, columns) : is_plain[format] ? PLAIN_ROWS * columns * moe_format_at(format)->block_bytes : 0;
+bool moe_takes_panels(const moe_matrix *w) { return w->layout == MOE_ROWS && moe_panel_rows(w->format) > 0 && has_its_scales(w); }
+
+bool moe_takes_rounded(const moe_matrix *w) {
+  return (code_formats[w->format].values || is_plain[w->format]) && (w->layout == MOE_PANELS || has_its_scales(w));
+}
+
+int64_t moe_panel_bytes(const moe_matrix *w) {
+  if (is_plain[w->format]) return PLAIN_ROWS * w->columns * moe_format_at(w->format)->block_bytes;
+  return is_panelled[w->format] ? unit_bytes(in_matrix(code_formats[w->format], w), w->columns) : 0;
 }
 
 int64_t moe_int8_row_bytes(int32_t format, int64_t columns) {
@@ -25,7 +32,7 @@ int64_t moe_bf16_row_bytes(int64_t columns) { return bf16_row_bytes(columns); }
 
 void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t count, float *out) {
   const moe_format *format = moe_format_at(w->format);
-  code_format codes = code_formats[w->format];
+  code_format codes = in_matrix(code_formats[w->format], w);
   if (w->layout == MOE_ROWS)
     decode_columns(w, format, row, column, count, out);
   else if (codes.values)

@@ -5,13 +5,6 @@
 #pragma once
 #include "bits.h"
 
-/// Half the scale, for codes that hold twice their value.
-FORMAT float half_of_ue4m3(uint8_t code) {
-  uint32_t magnitude = code & 0x7f;
-  float normal = float_of_bits((magnitude << 20) + (119u << 23)), subnormal = (float)(int32_t)magnitude * 0x1p-10f;
-  return code == 0x7f ? 0 : magnitude < 8 ? subnormal : normal;
-}
-
 FORMAT void decode_nvfp4(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   const uint8_t *block = blocks;
   for (; values > 0; values -= 64, block += 36)
@@ -56,4 +49,12 @@ FORMAT void encode_nvfp4(const float *restrict values, int64_t count, void *rest
       block[g] = (uint8_t)chosen;
       for (int i = 0; i < 8; i++) block[4 + 8 * g + i] = (uint8_t)(q[i] | q[8 + i] << 4);
     }
+}
+
+FORMAT void codes_nvfp4(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  for (int g = 0; g < 4; g++) {
+    const uint8_t *q = block + 4 + 8 * g;
+    lines[g * CODE_ROWS + row] = block[g];
+    for (int i = 0; i < 8; i++) codes[16 * g + i] = q[i] & 15, codes[16 * g + 8 + i] = q[i] >> 4;
+  }
 }

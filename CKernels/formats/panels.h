@@ -6,15 +6,16 @@
 //   LINES_HALF          f16 scale of the block
 //   LINES_HALF_MINIMUM  f16 scale, f16 minimum
 //   LINES_AFFINE        f16 d, f16 dmin, then for each group u8 s, u8 m: scale d * s, minimum -(dmin * m)
+//   LINES_NIBBLES       likewise, s the low and m the high nibble of one byte
 //   LINES_STEPS         f16 d, then for each group an int8 s: scale d * s
+//   LINES_EIGHTHS       likewise: scale d * s / 8
+//   LINES_UE4M3         for each group an FP8 E4M3 scale without sign, twice the scale of its codes
 //   LINES_E8M0          an exponent: scale is half of it, finite for every exponent
 //   LINES_E8M0_PLANE    likewise, from the plane beside the codes; exponent 255 is NaN
+//   LINES_PLANES        f32 scale, u8 zero of a group of the planes beside the codes, which is the block: scale * (code - zero)
 // Its codes follow, 32 columns after 32 columns. Columns 4 q ... 4 q + 3 of the eight rows are quad q, 32 bytes: code c of row r is byte
-// 4 r + c % 4 of quad c / 4. The eight quads of 32 columns are stored by bits:
-//   first 4 bits   4 x 32 bytes, quad q in the low (q even) or high nibble of bytes 32 * (q / 2) ...
-//   a fifth bit    32 bytes more, bit q of each byte
-//   a fifth, sixth 2 x 32 bytes more, bits 2 * (q % 4) ... of bytes 32 * (q / 4) ...
-//   8 bits         8 x 32 bytes instead
+// 4 r + c % 4 of quad c / 4. The eight quads of 32 columns are stored in planes: the first holds 8, 4 or 2 bits of a code, the lowest, a second
+// those above them. A plane of b bits is b x 32 bytes, quad q bits b * (q % n) ... of bytes 32 * (q / n) ..., n = 8 / b.
 // Rows beyond the matrix are zero bytes. E2M1's negative zero reads as zero.
 #pragma once
 #include "CMoEKernels.h"
@@ -22,7 +23,9 @@
 
 enum { PLAIN_ROWS = 16 };
 
-typedef enum scale_lines { LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_STEPS, LINES_E8M0, LINES_E8M0_PLANE } scale_lines;
+typedef enum scale_lines {
+  LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_EIGHTHS, LINES_UE4M3, LINES_E8M0, LINES_E8M0_PLANE, LINES_PLANES
+} scale_lines;
 
 /// A row of MOE_CODE_FORMATS.
 typedef struct code_format {
@@ -35,19 +38,30 @@ typedef struct code_format {
   int run;
 } code_format;
 
-/// Indexed like the formats; `values` is 0 for formats without panels of codes.
+/// Indexed like the formats; `values` is 0 for those that have no codes.
 #define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
 __attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
 
+/// Indexed likewise: true for codes that lie in panels.
+#define TRUE(f, ...) [INDEX_##f] = true,
+__attribute__((unused)) static const bool is_panelled[FORMATS] = {MOE_PANEL_FORMATS(TRUE)};
+
 /// Indexed likewise: true for plain elements.
-#define PLAIN(f) [INDEX_##f] = true,
-__attribute__((unused)) static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(PLAIN)};
+__attribute__((unused)) static const bool is_plain[FORMATS] = {MOE_PLAIN_FORMATS(TRUE)};
 
 /// Bytes of a plain element.
 FORMAT int64_t element_bytes(int32_t format) { return format == INDEX_f32 ? 4 : 2; }
 
 /// True when values have a minimum beside their scale.
-FORMAT bool has_minimum(code_format f) { return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE; }
+FORMAT bool has_minimum(code_format f) {
+  return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE || f.lines == LINES_NIBBLES || f.lines == LINES_PLANES;
+}
+
+/// The format as a matrix has it: a block with one scale is as long as the matrix says.
+FORMAT code_format in_matrix(code_format f, const moe_matrix *w) {
+  if (f.lines == LINES_PLANES) f.values = (int)w->group, f.bytes = f.values / 2;
+  return f;
+}
 
 /// Bytes that 32 columns of a row of int8 activations take: codes, a scale, an offset for each group of columns. See rows/round_int8.h.
 FORMAT int64_t int8_group_bytes(code_format f) { return 36 + 4 * (32 / f.group); }
@@ -61,9 +75,13 @@ FORMAT int64_t line_bytes(code_format f) {
     case LINES_HALF: return HALF_LINE;
     case LINES_HALF_MINIMUM: return 2 * HALF_LINE;
     case LINES_AFFINE: return 2 * HALF_LINE + f.values / f.group * 2 * CODE_ROWS;
-    case LINES_STEPS: return HALF_LINE + f.values / f.group * CODE_ROWS;
+    case LINES_NIBBLES: return 2 * HALF_LINE + f.values / f.group * CODE_ROWS;
+    case LINES_STEPS:
+    case LINES_EIGHTHS: return HALF_LINE + f.values / f.group * CODE_ROWS;
+    case LINES_UE4M3: return f.values / f.group * CODE_ROWS;
     case LINES_E8M0:
     case LINES_E8M0_PLANE: return CODE_ROWS;
+    case LINES_PLANES: return FLOAT_LINE + CODE_ROWS;
   }
 }
 
@@ -73,27 +91,37 @@ FORMAT int64_t code_bytes(code_format f) { return 4 * f.bits * CODE_ROWS; }
 /// Bytes of `columns` columns, whole blocks, of a panel.
 FORMAT int64_t unit_bytes(code_format f, int64_t columns) { return columns / f.values * (line_bytes(f) + f.values / 32 * code_bytes(f)); }
 
+/// Bits of the first plane; the second has the rest.
+FORMAT int low_bits(code_format f) { return f.bits == 8 ? 8 : f.bits < 4 ? 2 : 4; }
+
 /// One code of the 32 columns at `codes`: column c of row r.
 FORMAT uint8_t code_at(code_format f, const uint8_t *codes, int c, int r) {
-  int q = c / 4, at = 4 * r + c % 4;
-  if (f.bits == 8) return codes[32 * q + at];
-  int code = codes[32 * (q / 2) + at] >> 4 * (q % 2) & 15;
-  if (f.bits == 5) code |= (codes[128 + at] >> q & 1) << 4;
-  if (f.bits == 6) code |= (codes[128 + 32 * (q / 4) + at] >> 2 * (q % 4) & 3) << 4;
+  int q = c / 4, at = 4 * r + c % 4, code = 0;
+  for (int place = 0, bits = low_bits(f); place < f.bits; codes += 32 * bits, place += bits, bits = f.bits - place) {
+    int side = 8 / bits;
+    code |= (codes[32 * (q / side) + at] >> bits * (q % side) & ((1 << bits) - 1)) << place;
+  }
   return (uint8_t)code;
 }
 
-/// Scale and minimum of group `g` of a unit for row r.
-FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float *scale, float *minimum) {
+/// Scale, zero and minimum of group `g` of a unit for row r.
+FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float *scale, float *zero, float *minimum) {
 #pragma STDC FP_CONTRACT OFF
   const uint8_t *half = unit + 2 * r, *steps = unit + HALF_LINE + r + g * CODE_ROWS, *pair = unit + 2 * HALF_LINE + r + 2 * g * CODE_ROWS;
-  *minimum = 0;
+  const uint8_t *nibbles = unit + 2 * HALF_LINE + r + g * CODE_ROWS;
+  *zero = (float)f.zero, *minimum = 0;
   switch (f.lines) {
     case LINES_HALF: *scale = load_f16(half); break;
     case LINES_HALF_MINIMUM: *scale = load_f16(half), *minimum = load_f16(half + HALF_LINE); break;
     case LINES_AFFINE: *scale = load_f16(half) * (float)pair[0], *minimum = -(load_f16(half + HALF_LINE) * (float)pair[CODE_ROWS]); break;
+    case LINES_NIBBLES:
+      *scale = load_f16(half) * (float)(*nibbles & 15), *minimum = -(load_f16(half + HALF_LINE) * (float)(*nibbles >> 4));
+      break;
     case LINES_STEPS: *scale = load_f16(half) * (float)(int8_t)*steps; break;
+    case LINES_EIGHTHS: *scale = load_f16(half) * (float)(int8_t)*steps * 0.125f; break;
+    case LINES_UE4M3: *scale = half_of_ue4m3(unit[r + g * CODE_ROWS]); break;
     case LINES_E8M0: *scale = half_of_e8m0(unit[r]); break;
+    case LINES_PLANES: *scale = float_of_bits(load_u32(unit + 4 * r)), *zero = (float)unit[FLOAT_LINE + r]; break;
     case LINES_E8M0_PLANE: *scale = unit[r] == 255 ? (float)NAN : half_of_e8m0(unit[r]); break;
   }
 }
@@ -106,11 +134,11 @@ FORMAT void decode_panel_codes(code_format f, const moe_matrix *w, int64_t row, 
   for (; count > 0; count -= f.values, unit += unit_bytes(f, f.values), out += f.values)
     for (int c = 0; c < f.values; c++) {
       uint8_t code = code_at(f, unit + line_bytes(f) + c / 32 * code_bytes(f), c % 32, r);
-      int level = f.levels ? f.levels[code] : f.bits == 8 ? (int8_t)code : code;
-      float scale, minimum;
-      scale_at(f, unit, c / f.group, r, &scale, &minimum);
-      float v = scale * (float)(level - f.zero);
-      out[c] = has_minimum(f) ? v + minimum : v;
+      int level = f.levels ? f.levels[code] : f.is_signed ? (int8_t)code : code;
+      float scale, zero, minimum;
+      scale_at(f, unit, c / f.group, r, &scale, &zero, &minimum);
+      float v = ((float)level - zero) * scale;
+      out[c] = has_minimum(f) && f.lines != LINES_PLANES ? v + minimum : v;
     }
 }
 

@@ -18,3 +18,10 @@ FORMAT void decode_q2_k(const void *restrict blocks, int64_t values, float scale
     }
   }
 }
+
+FORMAT void codes_q2_k(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block + 80);
+  put_half(lines + HALF_LINE, row, block + 82);
+  for (int g = 0; g < 16; g++) lines[2 * HALF_LINE + g * CODE_ROWS + row] = block[g];
+  unpack_pairs(block + 16, codes);
+}

@@ -39,3 +39,15 @@ FORMAT void encode_tq1_0(const float *restrict values, int64_t count, void *rest
     store_u16(block + 52, f16_of_float(d));
   }
 }
+
+FORMAT void unpack_tq1_0(const uint8_t *restrict bytes, int count, int digits, uint8_t *restrict codes) {
+  for (int k = 0, power = 1; k < digits; k++, power *= 3, codes += count)
+    for (int i = 0; i < count; i++) codes[i] = (uint8_t)((uint8_t)(bytes[i] * power) * 3 >> 8);
+}
+
+FORMAT void codes_tq1_0(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block + 52);
+  unpack_tq1_0(block, 32, 5, codes);
+  unpack_tq1_0(block + 32, 16, 5, codes + 160);
+  unpack_tq1_0(block + 48, 4, 4, codes + 240);
+}

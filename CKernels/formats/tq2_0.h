@@ -26,3 +26,8 @@ FORMAT void encode_tq2_0(const float *restrict values, int64_t count, void *rest
     store_u16(block + 64, f16_of_float(d));
   }
 }
+
+FORMAT void codes_tq2_0(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
+  put_half(lines, row, block + 64);
+  unpack_pairs(block, codes);
+}

@@ -84,15 +84,15 @@ BODY void widen_codes(code_format f, const moe_matrix *w, int64_t first, int64_t
       const uint8_t *codes = unit + line_bytes(f);
       for (int64_t c = begin; c < begin + f.values; c += 32, codes += code_bytes(f))
         for (int g = 0; g < 32 / f.group; g++) {
-          vec scale, minimum;
+          vec scale, minimum, shift = load_shifts(f, unit, next);
           load_scales(f, unit, next, (c - begin) / f.group + g, &scale, &minimum);
           for (int q = g * (f.group / 4); q < (g + 1) * (f.group / 4); q++) {
             bytes quad = load_quad(f, codes, next, q);
             for (int j = 0; j < 4; j++) {
-              ints level = column_of(quad, j, f.is_signed);
-              if (!f.is_signed && f.zero) level = subtract_ints(level, splat_int(f.zero));
-              vec v = multiply(floats_of(level), scale);
-              store_vec(panel + (c + 4 * q + j) * PANEL + r, has_minimum(f) ? add_vec(v, minimum) : v);
+              vec v = floats_of(column_of(quad, j, f.is_signed));
+              if (f.zero || f.lines == LINES_PLANES) v = add_vec(v, shift);
+              v = multiply(v, scale);
+              store_vec(panel + (c + 4 * q + j) * PANEL + r, has_minimum(f) && f.lines != LINES_PLANES ? add_vec(v, minimum) : v);
             }
           }
         }
@@ -171,7 +171,7 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
   float *flat = scratch, *wide = flat + PANEL * RUN, *sums = wide + FLOAT_ROWS * RUN, *totals = sums + FLOAT_ROWS * MOE_GEMM_ROWS;
   bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
   bool widens = !as_they_lie || (format != INDEX_f32 && m > FLOAT_NARROW);
-  code_format codes = code_formats[format];
+  code_format codes = in_matrix(code_formats[format], w);
   int64_t k = w->columns, width = element_bytes(format);
   plain_product multiply = plain_product_of(widens ? INDEX_f32 : format);
   for (int64_t r = row_begin; r < row_end; r += FLOAT_ROWS) {

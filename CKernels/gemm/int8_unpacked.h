@@ -41,29 +41,34 @@ BODY void multiply_unpacked(code_format f, const int8_scratch *s, int64_t column
     for (int t = 0; t < tokens; t++) store_vec(sums + (v * tokens + t) * VEC_ROWS, sum[v][t]);
 }
 
-/// One body for all formats of a kind, with the number of tokens known to each of its cases.
-#define UNPACKED_KIND(name, ...)                                                                                                                \
-  __attribute__((noinline, unused)) static void JOIN(multiply_unpacked_##name, ISA)(const int8_scratch *s, int64_t columns, const uint8_t *x, \
-                                                                                    int64_t tokens, float *sums) {                           \
-    const code_format f = {__VA_ARGS__};                                                                                                      \
-    switch (tokens) { FOR_TOKENS(UNPACKED_CASE) }                                                                                             \
+#define KIND(name) JOIN(multiply_unpacked_##name, ISA)
+/// One body for all formats of a kind (columns a scale, quads in one go), with the number of tokens known to each of its cases.
+#define UNPACKED_KIND(name, ...)                                                                                             \
+  __attribute__((noinline, unused)) static void KIND(name)(const int8_scratch *s, int64_t columns, const uint8_t *x,       \
+                                                           int64_t tokens, float *sums) {                                  \
+    const code_format f = {__VA_ARGS__};                                                                                     \
+    switch (tokens) { FOR_TOKENS(UNPACKED_CASE) }                                                                            \
   }
 #define UNPACKED_CASE(n) \
   case n: if (n <= INT8_TOKENS) multiply_unpacked(f, s, columns, x, n, sums); break;
-UNPACKED_KIND(offset_8, .group = 32, .run = 8, .lines = LINES_HALF, .zero = 1)
-UNPACKED_KIND(offset_4, .group = 32, .run = 4, .lines = LINES_HALF, .zero = 1)
-UNPACKED_KIND(minimum_8, .group = 32, .run = 8, .lines = LINES_HALF_MINIMUM)
-UNPACKED_KIND(minimum_4, .group = 32, .run = 4, .lines = LINES_HALF_MINIMUM)
-UNPACKED_KIND(offset_16, .group = 16, .run = 2, .lines = LINES_HALF, .zero = 1)
-UNPACKED_KIND(signed, .group = 32, .run = 1, .lines = LINES_HALF, .is_signed = true)
+UNPACKED_KIND(offset_32_8, .group = 32, .run = 8, .lines = LINES_HALF, .zero = 1)
+UNPACKED_KIND(offset_32_4, .group = 32, .run = 4, .lines = LINES_HALF, .zero = 1)
+UNPACKED_KIND(offset_16_4, .group = 16, .run = 4, .lines = LINES_HALF, .zero = 1)
+UNPACKED_KIND(offset_16_2, .group = 16, .run = 2, .lines = LINES_HALF, .zero = 1)
+UNPACKED_KIND(minimum_32_8, .group = 32, .run = 8, .lines = LINES_HALF_MINIMUM)
+UNPACKED_KIND(minimum_32_4, .group = 32, .run = 4, .lines = LINES_HALF_MINIMUM)
+UNPACKED_KIND(minimum_16_4, .group = 16, .run = 4, .lines = LINES_HALF_MINIMUM)
+UNPACKED_KIND(signed_32_2, .group = 32, .run = 2, .lines = LINES_HALF, .is_signed = true)
+UNPACKED_KIND(signed_32_1, .group = 32, .run = 1, .lines = LINES_HALF, .is_signed = true)
+UNPACKED_KIND(signed_16_2, .group = 16, .run = 2, .lines = LINES_HALF, .is_signed = true)
 
 typedef void (*unpacked_product)(const int8_scratch *s, int64_t columns, const uint8_t *x, int64_t tokens, float *sums);
 
 /// The body of the format's kind.
 BODY unpacked_product unpacked_product_of(code_format f) {
-  if (f.group == 16) return JOIN(multiply_unpacked_offset_16, ISA);
-  if (multiplies_signed(f)) return JOIN(multiply_unpacked_signed, ISA);
-  bool is_long = RUN_OF(f.group, f.run) == 8;
-  if (has_minimum(f)) return is_long ? JOIN(multiply_unpacked_minimum_8, ISA) : JOIN(multiply_unpacked_minimum_4, ISA);
-  return is_long ? JOIN(multiply_unpacked_offset_8, ISA) : JOIN(multiply_unpacked_offset_4, ISA);
+  bool is_narrow = f.group == 16, is_whole = RUN_OF(f.group, f.run) == f.group / 4;
+  if (multiplies_signed(f)) return is_narrow ? KIND(signed_16_2) : RUN_OF(f.group, f.run) > 1 ? KIND(signed_32_2) : KIND(signed_32_1);
+  if (has_minimum(f)) return is_narrow ? KIND(minimum_16_4) : is_whole ? KIND(minimum_32_8) : KIND(minimum_32_4);
+  if (is_narrow) return is_whole ? KIND(offset_16_4) : KIND(offset_16_2);
+  return is_whole ? KIND(offset_32_8) : KIND(offset_32_4);
 }

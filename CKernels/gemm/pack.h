@@ -11,39 +11,47 @@ BODY void prefetch_run(const uint8_t *p, int64_t bytes) {
   for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b);
 }
 
-/// Stores the eight quads of 32 columns at their bits: see formats/panels.h.
+/// Stores `bits` bits of the eight quads of 32 columns, from bit `place` on, as a plane: see formats/panels.h.
+BODY void store_plane(const uint8_t *restrict quads, int bits, int place, uint8_t *restrict out) {
+  UNROLLED for (int b = 0; b < bits; b++)
+    for (int i = 0; i < 32; i++) {
+      int side = 8 / bits, byte = 0;
+      UNROLLED for (int q = 0; q < side; q++) byte |= (quads[32 * (side * b + q) + i] >> place & ((1 << bits) - 1)) << bits * q;
+      out[32 * b + i] = (uint8_t)byte;
+    }
+}
+
+/// Stores the eight quads of 32 columns in their planes.
 BODY void store_quads(code_format f, const uint8_t *restrict quads, uint8_t *restrict out) {
-  if (f.bits == 8) {
-    memcpy(out, quads, 256);
+  int low = low_bits(f);
+  store_plane(quads, low, 0, out);
+  if (f.bits > low) store_plane(quads, f.bits - low, low, out + 32 * low);
+}
+
+/// Scale and zero at a column of a row, from the planes beside the codes, into row r of scale lines.
+BODY void put_scales(code_format f, const moe_matrix *w, int64_t row, int64_t column, uint8_t *lines, int r) {
+  int64_t index = row * w->scale_stride + column / w->group;
+  if (f.lines == LINES_E8M0_PLANE) {
+    lines[r] = ((const uint8_t *)w->scales)[index];
     return;
   }
-  for (int q = 0; q < 8; q += 2)
-    for (int i = 0; i < 32; i++) out[16 * q + i] = (uint8_t)((quads[32 * q + i] & 15) | quads[32 * q + 32 + i] << 4);
-  if (f.bits == 5)
-    for (int i = 0; i < 32; i++) {
-      int bits = 0;
-      for (int q = 0; q < 8; q++) bits |= (quads[32 * q + i] >> 4) << q;
-      out[128 + i] = (uint8_t)bits;
-    }
-  if (f.bits == 6)
-    for (int half = 0; half < 2; half++)
-      for (int i = 0; i < 32; i++) {
-        int bits = 0;
-        for (int q = 0; q < 4; q++) bits |= (quads[128 * half + 32 * q + i] >> 4) << 2 * q;
-        out[128 + 32 * half + i] = (uint8_t)bits;
-      }
+  float scale = scale_of(w, index);
+  memcpy(lines + 4 * r, &scale, 4);
+  lines[FLOAT_LINE + r] = w->zeros ? w->zeros[index] : 0;
 }
 
 /// Columns [column, column + count), whole blocks, of `rows` rows from `first` on (the others zero) as one piece of a panel.
 BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, uint8_t *out, uint8_t *flat) {
   int64_t ahead = next_run(w, CODE_ROWS, column, count, count / f.values * f.bytes), size = unit_bytes(f, f.values);
   const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f.values * f.bytes;
+  int step = f.lines == LINES_PLANES ? 32 : f.values;
   for (int64_t r = 0; r < rows; r++) prefetch_run(data + r * w->row_bytes + ahead, count / f.values * f.bytes);
   for (; count > 0; count -= f.values, column += f.values, data += f.bytes, out += size) {
     if (rows < CODE_ROWS) memset(out, 0, (size_t)line_bytes(f)), memset(flat, 0, (size_t)(CODE_ROWS * f.values));
-    for (int r = 0; r < rows; r++) f.codes(data + r * w->row_bytes, flat + r * f.values, out, r);
-    if (f.lines == LINES_E8M0_PLANE)
-      for (int r = 0; r < rows; r++) out[r] = ((const uint8_t *)w->scales)[(first + r) * w->scale_stride + column / 32];
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < f.values; c += step) f.codes(data + r * w->row_bytes + c * f.bytes / f.values, flat + r * f.values + c, out, r);
+      if (f.lines == LINES_E8M0_PLANE || f.lines == LINES_PLANES) put_scales(f, w, first + r, column, out, r);
+    }
     for (int64_t c = 0; c < f.values; c += 32) {
       uint8_t quads[32 * CODE_ROWS];
       transpose_quads(flat + c, f.values, quads);

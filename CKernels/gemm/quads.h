@@ -20,12 +20,17 @@ BODY bool multiplies_signed(code_format f) {
 #endif
 }
 
+/// Quad q of a plane of `bits` bits, which are bits of a code from `place` on.
+BODY bytes load_plane(const uint8_t *plane, int64_t panel, int q, int bits, int place) {
+  int side = 8 / bits;
+  return take_bits(load_bytes(plane + 32 * (q / side), panel), bits * (q % side) - place, (uint8_t)(((1 << bits) - 1) << place));
+}
+
 /// Quad q of 32 columns as levels, their zero not taken off.
 BODY bytes load_quad(code_format f, const uint8_t *codes, int64_t panel, int q) {
-  if (f.bits == 8) return load_bytes(codes + 32 * q, panel);
-  bytes v = take_bits(load_bytes(codes + 32 * (q / 2), panel), 4 * (q % 2), 15);
-  if (f.bits == 5) v = or_bytes(v, take_bits(load_bytes(codes + 128, panel), q - 4, 16));
-  if (f.bits == 6) v = or_bytes(v, take_bits(load_bytes(codes + 128 + 32 * (q / 4), panel), 2 * (q % 4) - 4, 48));
+  int low = low_bits(f);
+  bytes v = load_plane(codes, panel, q, low, 0);
+  if (f.bits > low) v = or_bytes(v, load_plane(codes + 32 * low, panel, q, f.bits - low, low));
   return f.levels ? lookup(f.levels, v) : v;
 }
 
@@ -47,9 +52,15 @@ BODY words dot_factors(code_format f, words sum, bytes factors, bytes x) {
 #endif
 }
 
-/// Scales and minima (zero where there are none) of group `g` of a unit.
+/// Zeros that are taken off the levels of a unit, negated.
+BODY vec load_shifts(code_format f, const uint8_t *unit, int64_t panel) {
+  return f.lines == LINES_PLANES ? multiply(splat(-1), load_unsigned_vec(unit + FLOAT_LINE, panel)) : splat((float)-f.zero);
+}
+
+/// Scales and minima (zero where there are none) of group `g` of a unit; zeros of planes are minima.
 BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t g, vec *scale, vec *minimum) {
   const uint8_t *steps = unit + HALF_LINE + g * CODE_ROWS, *pairs = unit + 2 * HALF_LINE + 2 * g * CODE_ROWS;
+  const uint8_t *nibbles = unit + 2 * HALF_LINE + g * CODE_ROWS;
   *minimum = splat(0);
   switch (f.lines) {
     case LINES_HALF: *scale = load_half_vec(unit, panel); break;
@@ -58,8 +69,18 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
       *scale = multiply(load_half_vec(unit, panel), load_unsigned_vec(pairs, panel));
       *minimum = multiply(multiply(splat(-1), load_half_vec(unit + HALF_LINE, panel)), load_unsigned_vec(pairs + CODE_ROWS, panel));
       break;
+    case LINES_NIBBLES:
+      *scale = multiply(load_half_vec(unit, panel), load_nibble_vec(nibbles, panel, 0));
+      *minimum = multiply(multiply(splat(-1), load_half_vec(unit + HALF_LINE, panel)), load_nibble_vec(nibbles, panel, 4));
+      break;
     case LINES_STEPS: *scale = multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)); break;
+    case LINES_EIGHTHS: *scale = multiply(multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)), splat(0.125f)); break;
+    case LINES_UE4M3: *scale = load_half_ue4m3(unit + g * CODE_ROWS, panel); break;
     case LINES_E8M0: *scale = load_half_exponents(unit, panel, false); break;
+    case LINES_PLANES:
+      *scale = load_float_vec(unit, panel);
+      *minimum = multiply(*scale, load_shifts(f, unit, panel));
+      break;
     case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, panel, true); break;
   }
 }

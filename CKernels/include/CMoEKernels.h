@@ -48,17 +48,12 @@ typedef enum moe_scale_type { MOE_SCALE_NONE = 0, MOE_SCALE_F32, MOE_SCALE_F16, 
 typedef enum moe_layout {
   /// As published, row after row: row r starts at data + r * row_bytes.
   MOE_ROWS = 0,
-  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` and scale planes are not read.
+  /// In panels of `moe_panel_rows` neighbouring rows side by side, as `pack` writes them; `row_bytes` and scale planes are not read, `group` is.
   MOE_PANELS
 } moe_layout;
 
 /// Number of the layout of panels: raised when the bytes of some format's panels change, so that panels kept in files are packed anew.
 enum { MOE_PANEL_LAYOUT = 1 };
-
-/// Rows of a panel of `format`, or 0 for formats that have no panels.
-int64_t moe_panel_rows(int32_t format);
-/// Bytes of one panel with rows of `columns` values: whole blocks, of codes multiples of 32 at least.
-int64_t moe_panel_bytes(int32_t format, int64_t columns);
 
 /// A borrowed [rows, columns] weight matrix, y = W x, still packed.
 ///
@@ -79,8 +74,17 @@ typedef struct moe_matrix {
   float global_scale;
 } moe_matrix;
 
-/// True when `pack`, `gemm_int8` and `gemm_bf16` take a matrix of MOE_ROWS: no scale planes, or for e2m1 one E8M0 exponent a 32 columns.
+/// Rows of a panel of `format`, or 0 for formats that have no panels.
+int64_t moe_panel_rows(int32_t format);
+/// Bytes of one panel of a matrix that `moe_takes_panels` or lies in them; 0 where its format has none.
+int64_t moe_panel_bytes(const moe_matrix *w);
+
+/// True when `pack` takes a matrix of MOE_ROWS: no scale planes; for e2m1 one E8M0 exponent a 32 columns; for int4 any scales of rows for groups of
+/// 32, 64, 128 or 256 columns.
 bool moe_takes_panels(const moe_matrix *w);
+
+/// True when `gemm_int8` and `gemm_bf16`, where the format has them, take a matrix: in panels or with scales as above.
+bool moe_takes_rounded(const moe_matrix *w);
 
 /// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes), in panels of
 /// codes multiples of 32 at least.
@@ -131,8 +135,8 @@ typedef struct moe_format_kernels {
   const char *name;
   /// y[i * y_stride + (r - row_begin)] = sum over columns of w[r, c] * x[rows[i] * x_stride + c] for r in [row_begin, row_end), i in [0, m).
   ///
-  /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, or at least `columns` for one segment): in
-  /// each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
+  /// The sum runs over segments of `segment` columns (a multiple of the block, of 32 and of an int4 matrix's group, or at least `columns` for one
+  /// segment): in each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
   /// does not depend on m, on the row range, on the other rows or on the layout. `rows` NULL means the identity; m is at most
   /// MOE_GEMM_ROWS; row_begin is a multiple of 16 where the matrix lies in panels.
   /// `scratch` holds `moe_gemm_scratch()` floats, aligned to 64 bytes.
@@ -142,7 +146,7 @@ typedef struct moe_format_kernels {
   const char *int8_name;
   /// As `gemm`, on the m rows that `round_int8` of the same table and format wrote: products of codes less their zero are summed exactly for each
   /// group of equal scale, the groups in order, each with one fused multiply-add for the scale and one for the minimum. The same bits on every
-  /// ISA. Takes MOE_PANELS and what `moe_takes_panels`. NULL for formats without it.
+  /// ISA. Takes what `moe_takes_rounded`. NULL for formats without it.
   void (*gemm_int8)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const void *x, int64_t m, int64_t segment, float *y,
                     int64_t y_stride, float *scratch);
   /// Rounds columns [column, column + count) of rows x[rows[i] * x_stride], i in [0, m), to int8 as `quantize_int8` does, and writes them to their

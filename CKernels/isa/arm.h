@@ -39,13 +39,18 @@ BODY vec load_bfloat_vec(const uint8_t *p) {
   uint16x8_t v = vreinterpretq_u16_u8(vld1q_u8(p));
   return (vec){vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(v), 16)), vreinterpretq_f32_u32(vshll_high_n_u16(v, 16))};
 }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) { return load_vec((const float *)p); }
 BODY eight load_eight(const float *p) { return load_vec(p); }
 BODY eight load_half_eight(const uint8_t *p) { return load_half_vec(p, 0); }
 BODY eight load_bfloat_eight(const uint8_t *p) { return load_bfloat_vec(p); }
 
-BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
-  uint16x8_t v = vmovl_u8(vld1_u8(p));
+BODY vec vec_of_bytes(uint8x8_t bytes) {
+  uint16x8_t v = vmovl_u8(bytes);
   return (vec){vcvtq_f32_u32(vmovl_u16(vget_low_u16(v))), vcvtq_f32_u32(vmovl_high_u16(v))};
+}
+BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) { return vec_of_bytes(vld1_u8(p)); }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  return vec_of_bytes((vld1_u8(p) >> vdup_n_u8((uint8_t)shift)) & vdup_n_u8(15));
 }
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   int16x8_t v = vmovl_s8(vreinterpret_s8_u8(vld1_u8(p)));
@@ -62,6 +67,13 @@ BODY float32x4_t half_of_exponents(uint32x4_t e, bool ends_in_nan) {
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   uint16x8_t e = vmovl_u8(vld1_u8(p));
   return (vec){half_of_exponents(vmovl_u16(vget_low_u16(e)), ends_in_nan), half_of_exponents(vmovl_high_u16(e), ends_in_nan)};
+}
+
+/// As half precision, the bits of E4M3 stand for 2^-8 of their value.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  uint16x8_t v = vmovl_u8(vld1_u8(p)), top = vdupq_n_u16(127);
+  float16x8_t halves = vreinterpretq_f16_u16(vbicq_u16(vshlq_n_u16(vandq_u16(v, top), 7), vceqq_u16(v, top)));
+  return (vec){vmulq_n_f32(vcvt_f32_f16(vget_low_f16(halves)), 0x1p7f), vmulq_n_f32(vcvt_high_f32_f16(halves), 0x1p7f)};
 }
 
 BODY void store_vec(float *p, vec v) { vst1q_f32(p, v.low), vst1q_f32(p + 4, v.high); }
@@ -92,7 +104,6 @@ BODY bytes splat_quad(const uint8_t *p) {
 }
 
 BODY ints add_ints(ints a, ints b) { return (ints){vaddq_s32(a.low, b.low), vaddq_s32(a.high, b.high)}; }
-BODY ints subtract_ints(ints a, ints b) { return (ints){vsubq_s32(a.low, b.low), vsubq_s32(a.high, b.high)}; }
 BODY ints splat_int(int32_t x) { return (ints){vdupq_n_s32(x), vdupq_n_s32(x)}; }
 BODY vec floats_of(ints a) { return (vec){vcvtq_f32_s32(a.low), vcvtq_f32_s32(a.high)}; }
 

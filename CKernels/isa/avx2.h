@@ -10,6 +10,7 @@ typedef __m256i ints;
 
 BODY vec load_vec(const float *p) { return load_eight(p); }
 BODY vec load_half_vec(const uint8_t *p, int64_t panel) { return load_half_eight(p); }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) { return load_eight((const float *)p); }
 BODY vec load_bfloat_vec(const uint8_t *p) { return load_bfloat_eight(p); }
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
@@ -17,12 +18,23 @@ BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  __m256i v = _mm256_srli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), shift);
+  return _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(15)));
+}
 
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), one = _mm256_set1_epi32(1);
   __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
   vec v = _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, _mm256_cmpgt_epi32(e, one)));
   return ends_in_nan ? _mm256_blendv_ps(v, _mm256_set1_ps(NAN), _mm256_castsi256_ps(_mm256_cmpeq_epi32(e, _mm256_set1_epi32(255)))) : v;
+}
+
+/// As half precision, the bits of E4M3 stand for 2^-8 of their value.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  __m128i v = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p)), top = _mm_set1_epi16(127);
+  __m128i halves = _mm_andnot_si128(_mm_cmpeq_epi16(v, top), _mm_slli_epi16(_mm_and_si128(v, top), 7));
+  return _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(0x1p7f));
 }
 
 BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }
@@ -58,7 +70,6 @@ BODY ints add_ints(ints a, ints b) {
   hide(&sum);
   return sum;
 }
-BODY ints subtract_ints(ints a, ints b) { return _mm256_sub_epi32(a, b); }
 BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
 BODY ints column_of(bytes quad, int c, bool is_signed) {

@@ -33,11 +33,19 @@ BODY vec load_half_vec(const uint8_t *p, int64_t panel) {
   __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + panel));
   return _mm512_cvtph_ps(_mm256_set_m128i(high, low));
 }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) {
+  __m256 low = _mm256_loadu_ps((const float *)p), high = _mm256_loadu_ps((const float *)(p + panel));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
 BODY vec load_bfloat_vec(const uint8_t *p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
 }
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load_pair(p, panel))); }
 BODY vec load_signed_vec(const uint8_t *p, int64_t panel) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_pair(p, panel))); }
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  __m512i v = _mm512_srli_epi32(_mm512_cvtepu8_epi32(load_pair(p, panel)), (unsigned)shift);
+  return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(15)));
+}
 
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   __m512i e = _mm512_cvtepu8_epi32(load_pair(p, panel)), one = _mm512_set1_epi32(1);
@@ -45,6 +53,13 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
   __m512i v = _mm512_mask_mov_epi32(small, _mm512_cmpgt_epi32_mask(e, one), normal);
   if (ends_in_nan) v = _mm512_mask_set1_epi32(v, _mm512_cmpeq_epi32_mask(e, _mm512_set1_epi32(255)), 0x7fc00000);
   return _mm512_castsi512_ps(v);
+}
+
+/// As half precision, the bits of E4M3 stand for 2^-8 of their value.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  __m256i v = _mm256_cvtepu8_epi16(load_pair(p, panel)), top = _mm256_set1_epi16(127);
+  __m256i halves = _mm256_andnot_si256(_mm256_cmpeq_epi16(v, top), _mm256_slli_epi16(_mm256_and_si256(v, top), 7));
+  return _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(0x1p7f));
 }
 
 BODY void store_vec(float *p, vec v) { _mm512_storeu_ps(p, v); }
@@ -83,7 +98,6 @@ BODY ints add_ints(ints a, ints b) {
   hide(&sum);
   return sum;
 }
-BODY ints subtract_ints(ints a, ints b) { return _mm512_sub_epi32(a, b); }
 BODY ints splat_int(int32_t x) { return _mm512_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm512_cvtepi32_ps(a); }
 BODY ints column_of(bytes quad, int c, bool is_signed) {

@@ -31,6 +31,7 @@ BODY vec load_bfloat_vec(const uint8_t *p) {
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = load_bf16(p + 2 * i);
   return v;
 }
+BODY vec load_float_vec(const uint8_t *p, int64_t panel) { return load_vec((const float *)p); }
 BODY eight load_eight(const float *p) { return load_vec(p); }
 BODY eight load_half_eight(const uint8_t *p) { return load_half_vec(p, 0); }
 BODY eight load_bfloat_eight(const uint8_t *p) { return load_bfloat_vec(p); }
@@ -130,11 +131,6 @@ BODY ints splat_int(int32_t x) {
   return v;
 }
 
-BODY ints subtract_ints(ints a, ints b) {
-  for (int i = 0; i < 8; i++) a.at[i] -= b.at[i];
-  return a;
-}
-
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = p[i];
@@ -147,9 +143,21 @@ BODY vec load_signed_vec(const uint8_t *p, int64_t panel) {
   return v;
 }
 
+BODY vec load_nibble_vec(const uint8_t *p, int64_t panel, int shift) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = p[i] >> shift & 15;
+  return v;
+}
+
 BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) {
   vec v;
   for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = ends_in_nan && p[i] == 255 ? (float)NAN : half_of_e8m0(p[i]);
+  return v;
+}
+
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+  vec v;
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = half_of_ue4m3(p[i]);
   return v;
 }
 

@@ -11,7 +11,7 @@ package struct BorrowedMatrix {
   package var order: UnsafePointer<Int32>?
   /// Columns of one summation segment where the matrix is a down projection.
   package var segment: Int
-  /// True when kernels on rounded activations can read the matrix, if its format has one.
+  /// True when kernels on rounded activations can read the matrix, where its format has them.
   package var suitsRounded: Bool
 
   /// The matrix; it and the bias have to outlive the value.

@@ -151,5 +151,5 @@ public struct ExpertBank: Sendable {
   public var residentBytes: Int { experts.reduce(0) { $0 + $1.residentBytes } }
 }
 
-/// Formats of the matrices that kernels on rounded activations can read, where their format has one.
+/// Formats of the matrices that kernels on rounded activations can read, where their format has them.
 private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> { Set(matrices.lazy.filter(\.suitsRounded).map(\.format)) }

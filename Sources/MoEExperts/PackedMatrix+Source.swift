@@ -22,7 +22,10 @@ extension PackedMatrix {
     matrix.rows = Int64(rows.count)
     matrix.data = codes
     // Matrices that take panels have a scale for every row of groups, or none beside the codes.
-    if let scales { matrix.scales = scales.values + rows.lowerBound * scales.stride * scales.width }
+    if let scales {
+      matrix.scales = scales.values + rows.lowerBound * scales.stride * scales.width
+      matrix.zeros = matrix.zeros.map { $0 + rows.lowerBound * scales.stride }
+    }
     return matrix
   }
 

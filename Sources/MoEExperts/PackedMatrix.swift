@@ -30,6 +30,8 @@ public struct PackedMatrix: @unchecked Sendable {
   public let scales: ScalePlane?
   /// Stored column j multiplies input `inputOrder[j]`; nil for the identity (GPTQ's act-order sets it).
   public let inputOrder: [Int32]?
+  /// Columns of a group whose scale lies in panels; 0 where the format tells.
+  private let group: Int
   let data: UnsafeRawPointer
   let owner: AnyObject
 
@@ -48,6 +50,7 @@ public struct PackedMatrix: @unchecked Sendable {
     self.data = data
     self.owner = owner
     self.scales = scales
+    group = scales?.group ?? 0
     self.inputOrder = inputOrder
   }
 
@@ -60,6 +63,7 @@ public struct PackedMatrix: @unchecked Sendable {
     columns = source.columns
     rowBytes = source.rowBytes
     scales = nil
+    group = source.group
     inputOrder = source.inputOrder
     self.data = data
     self.owner = owner
@@ -73,11 +77,10 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Bytes of the values in the published format: codes, scales and zero points.
   public let publishedBytes: Int
 
-  /// True when kernels on rounded activations can read the matrix, if its format has one.
+  /// True when kernels on rounded activations can read the matrix, where its format has them.
   package var suitsRounded: Bool {
-    guard inputOrder == nil, layout == .rows else { return inputOrder == nil }
     var matrix = borrowed
-    return moe_takes_panels(&matrix)
+    return inputOrder == nil && moe_takes_rounded(&matrix)
   }
 
   private var orderBytes: Int { (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size }
@@ -85,8 +88,11 @@ public struct PackedMatrix: @unchecked Sendable {
   /// Rows of one panel, 0 where the format has none.
   package var panelRows: Int { Int(moe_panel_rows(format.index)) }
 
-  /// Bytes of one panel.
-  package var bytesOfPanel: Int { Int(moe_panel_bytes(format.index, Int64(columns))) }
+  /// Bytes of one panel; the matrix lies in panels or takes them.
+  package var bytesOfPanel: Int {
+    var matrix = borrowed
+    return Int(moe_panel_bytes(&matrix))
+  }
 
   /// Bytes of all panels.
   package var panelBytes: Int { panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * bytesOfPanel }
@@ -119,6 +125,7 @@ public struct PackedMatrix: @unchecked Sendable {
     matrix.columns = Int64(columns)
     matrix.row_bytes = Int64(rowBytes)
     matrix.data = data
+    matrix.group = Int64(group)
     matrix.global_scale = 1
     scales?.describe(in: &matrix)
     return matrix

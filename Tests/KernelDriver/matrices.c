@@ -10,6 +10,8 @@ static const arrangement f8_arrangements[] = {
 static const arrangement int4_arrangements[] = {
     {"f16, zeros", MOE_SCALE_F16, 16, 1, false, true, false, 1},
     {"f32, zeros", MOE_SCALE_F32, 32, 1, false, true, false, 1},
+    {"f16, zeros, global", MOE_SCALE_F16, 128, 1, false, true, false, 0.37f},
+    {"bf16", MOE_SCALE_BF16, 64, 1, false, false, false, 1},
 };
 static const arrangement nf4_arrangements[] = {{"flat f32", MOE_SCALE_F32, 64, 1, true, false, false, 1}};
 static const arrangement e2m1_arrangements[] = {

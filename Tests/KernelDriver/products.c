@@ -128,7 +128,7 @@ static void check_cells(const problem *p, int64_t index, seeded *random) {
 static void check_pack(problem *p, const moe_kernels *scalar, bool is_recorded) {
   static _Alignas(64) float scratch[1 << 15];
   int32_t format = p->m.w.format;
-  int64_t k = p->m.w.columns, width = moe_panel_rows(format), size = moe_panel_bytes(format, k);
+  int64_t k = p->m.w.columns, width = moe_panel_rows(format), size = moe_panel_bytes(&p->m.w);
   p->panel_bytes = (ROWS + width - 1) / width * size;
   uint8_t *panels = take_guarded(p->panel_bytes), *expected = take_guarded(p->panel_bytes);
   memset(panels, 0xaa, (size_t)p->panel_bytes), memset(expected, 0x55, (size_t)p->panel_bytes);
@@ -188,7 +188,7 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
   static problem p, reference;
   seeded random = {(uint64_t)(format * 1000 + index)};
   const moe_format *f = moe_format_at(format);
-  int64_t unit = f->block_values % 32 ? 32 : f->block_values;
+  int64_t block = f->scaled && scales->group % 32 == 0 ? scales->group : f->block_values, unit = block % 32 || block == 0 ? 32 : block;
   int64_t segments[] = {columns, (columns / 3 + unit) / unit * unit, unit};
   p = (problem){.kernels = kernels, .format = f->name, .scales = scales->name, .segment = segments[index % 3]};
   p.m = make_matrix(format, scales, columns, &random);
@@ -197,7 +197,7 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
   if (moe_takes_panels(&p.m.w)) check_pack(&p, scalar, is_recorded);
   check_alone(&p);
   check_cells(&p, index, &random);
-  if (p.panels.data && kernels->formats[format].gemm_int8 && columns % 32 == 0) {
+  if (kernels->formats[format].gemm_int8 && moe_takes_rounded(&p.m.w)) {
     p.precision = INT8;
     reference = p, reference.kernels = scalar;
     check_alone(&p);

@@ -45,11 +45,12 @@ import Testing
           for columns in Sweep.some(Self.columns(format, arrangement), every: 6) {
             index += 1
             let matrix = try RandomMatrix(format, rows: Self.rows, columns: columns, arrangement, &random)
-            let unit = format.blockValues % 32 == 0 ? format.blockValues : 32
+            let block = arrangement.map { $0.group > 0 && $0.group % 32 == 0 ? $0.group : format.blockValues } ?? format.blockValues
+            let unit = block % 32 == 0 ? block : 32
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
               for precision in ActivationPrecision.allCases
-              where precision == .float || (table.gemmName(format, on: precision) != nil && matrix.takesPanels) {
+              where precision == .float || (table.gemmName(format, on: precision) != nil && matrix.takesRounded) {
                 let problem = Problem(table, matrix, segment: segment, precision, seed: random.next())
                 let name = "\(table) \(format) \(precision) \(arrangement?.name ?? "") [\(Self.rows), \(columns)] segment \(segment)"
                 if let fault = problem.faultOfSingles { Issue.record("\(name): \(fault)") }
@@ -84,7 +85,7 @@ import Testing
     for table in KernelTable.runnable {
       for format in WeightFormat.all { 
         #expect(table.gemmName(format) == "gemm_\(format)_\(table)")
-        #expect(table.gemmName(format, on: .int8).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_panel_rows(format.index) != 8))
+        #expect(table.gemmName(format, on: .int8).map { $0 == "gemm_int8_\(format)_\(table)" } ?? (moe_int8_row_bytes(format.index, 32) == 0))
         #expect(table.gemmName(format, on: .bfloat16).map { $0 == "gemm_bf16_bf16_\(table)" && format == .bf16 } ?? true)
        }
     }

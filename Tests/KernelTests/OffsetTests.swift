@@ -63,14 +63,14 @@ private final class SparseMap {
   @Test(arguments: KernelTable.runnable, ["q8_0", "q4_k", "bf16"])
   func panelsBeyond32Bits(_ table: KernelTable, _ name: String) throws {
     let format = try #require(WeightFormat(named: name)), columns = 4096
-    let rowBytes = try format.bytes(values: columns), width = Int(moe_panel_rows(format.index)), size = Int(moe_panel_bytes(format.index, Int64(columns)))
+    let rowBytes = try format.bytes(values: columns), width = Int(moe_panel_rows(format.index))
     let rows = ((1 << 32) / rowBytes + 100) / 16 * 16, last = rows - 16
-    let weights = try SparseMap(rows / width * size)
-    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 + 0.1 }
-    let encoded = try format.encode(values), published = Array(repeating: encoded, count: 16).flatMap(\.self)
     var matrix = moe_matrix()
     (matrix.format, matrix.rows, matrix.columns, matrix.row_bytes) = (format.index, 16, Int64(columns), Int64(rowBytes))
     matrix.global_scale = 1
+    let size = Int(moe_panel_bytes(&matrix)), weights = try SparseMap(rows / width * size)
+    let values = (0..<columns).map { Float(($0 * 37) % 101) / 101 + 0.1 }
+    let encoded = try format.encode(values), published = Array(repeating: encoded, count: 16).flatMap(\.self)
     let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch())), kernels = table.row.pointee.formats[Int(format.index)]
     defer { scratch.deallocate() }
     published.withUnsafeBytes { published in

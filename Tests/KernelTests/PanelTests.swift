@@ -34,8 +34,8 @@ import Testing
     var random = SeededRandom(seed: 0xD1CE + UInt64(format.index))
     let rows = 16 * 20, columns = max(format.blockValues, 32)
     var matrix = moe_matrix()
-    (matrix.format, matrix.rows, matrix.columns) = (format.index, Int64(rows), Int64(columns))
-    let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
+    (matrix.format, matrix.rows, matrix.columns, matrix.group) = (format.index, Int64(rows), Int64(columns), 32)
+    let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(&matrix)), of: matrix)
     for index in panels.data.indices { panels.data[index] = UInt8.random(in: 0...255, using: &random) }
     var borrowed = panels.matrix, values = [[Float]](repeating: [Float](repeating: 0, count: columns), count: rows)
     for row in 0..<rows { moe_matrix_decode(&borrowed, Int64(row), 0, Int64(columns), &values[row]) }
@@ -63,7 +63,7 @@ import Testing
     let blocks = (0..<rows * rowBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
     var matrix = moe_matrix()
     (matrix.format, matrix.rows, matrix.columns, matrix.row_bytes, matrix.global_scale) = (format.index, Int64(rows), Int64(columns), Int64(rowBytes), 1)
-    let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
+    let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(&matrix)), of: matrix)
     let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
     defer { scratch.deallocate() }
     blocks.withUnsafeBytes { blocks in

@@ -31,8 +31,10 @@ struct ScaleArrangement: Sendable {
       ]
     case "int4":
       [
-        .init(name: "f16, zeros", type: MOE_SCALE_F16, width: 2, group: 16, hasZeros: true),
         .init(name: "f32, zeros", type: MOE_SCALE_F32, width: 4, group: 32, hasZeros: true),
+        .init(name: "f16, zeros", type: MOE_SCALE_F16, width: 2, group: 16, hasZeros: true),
+        .init(name: "f16, zeros, global", type: MOE_SCALE_F16, width: 2, group: 128, hasZeros: true, global: 0.37),
+        .init(name: "bf16", type: MOE_SCALE_BF16, width: 2, group: 64),
       ]
     case "nf4": [.init(name: "flat f32", type: MOE_SCALE_F32, width: 4, group: 64, isFlat: true)]
     case "e2m1":
@@ -98,18 +100,18 @@ final class RandomMatrix {
     zeros.deallocate()
   }
 
-  var takesPanels: Bool { moe_takes_panels(&matrix) }
+  var takesRounded: Bool { moe_takes_rounded(&matrix) }
 
   /// The same matrix in panels, packed by a table in two calls; nil for formats and arrangements without panels.
   func panels(by table: KernelTable) -> Panels? {
     let width = Int(moe_panel_rows(format.index))
     guard moe_takes_panels(&matrix) else { return nil }
-    let panels = Panels(bytes: (rows + width - 1) / width * Int(moe_panel_bytes(format.index, Int64(columns))), of: matrix)
+    let size = Int(moe_panel_bytes(&matrix)), panels = Panels(bytes: (rows + width - 1) / width * size, of: matrix)
     let scratch = UnsafeMutablePointer<Float>.allocate(capacity: Int(moe_gemm_scratch()))
     defer { scratch.deallocate() }
     let pack = table.row.pointee.formats[Int(format.index)].pack!, half = min(rows, width)
     pack(&matrix, 0, Int64(half), panels.data.baseAddress, scratch)
-    if half < rows { pack(&matrix, Int64(half), Int64(rows), panels.data.baseAddress! + Int(moe_panel_bytes(format.index, Int64(columns))), scratch) }
+    if half < rows { pack(&matrix, Int64(half), Int64(rows), panels.data.baseAddress! + size, scratch) }
     return panels
   }
 
