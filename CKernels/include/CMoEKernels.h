@@ -132,8 +132,8 @@ typedef struct moe_format_kernels {
   const char *name;
   /// y[i * y_stride + (r - row_begin)] = sum over columns of w[r, c] * x[rows[i] * x_stride + c] for r in [row_begin, row_end), i in [0, m).
   ///
-  /// The sum runs over segments of `segment` columns (a multiple of the block, of 32 and of an int4 matrix's group, or at least `columns` for one segment): in
-  /// each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
+  /// The sum runs over segments of `segment` columns (a multiple of the block, of 32 and of an int4 matrix's group, or at least `columns` for one
+  /// segment): in each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
   /// does not depend on m, on the row range, on the other rows or on the layout. `rows` NULL means the identity; m is at most
   /// MOE_GEMM_ROWS; row_begin is a multiple of 16 where the matrix lies in panels.
   /// `scratch` holds `moe_gemm_scratch()` floats, aligned to 64 bytes.
