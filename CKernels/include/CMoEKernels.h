@@ -158,8 +158,8 @@ typedef struct moe_format_kernels {
   int32_t int8_run;
   /// Name of `gemm_bf16`, e.g. "gemm_bf16_bf16_avx512bf16", or NULL.
   const char *bf16_name;
-  /// As `gemm`, on the m rows that `round_bf16` of the same table wrote, pairs of columns at a time: see docs/kernel-contracts.md. Takes MOE_PANELS
-  /// and what `moe_takes_panels`. NULL where the ISA does not multiply bf16, and for formats whose values are not all bf16 numbers.
+  /// As `gemm`, on the m rows that `round_bf16` of the same table wrote, pairs of columns at a time: see docs/kernel-contracts.md. Takes
+  /// what `moe_takes_rounded`. NULL where the ISA does not multiply bf16, and for formats whose values are not all bf16 numbers.
   void (*gemm_bf16)(const moe_matrix *w, int64_t row_begin, int64_t row_end, const void *x, int64_t m, int64_t segment, float *y,
                     int64_t y_stride, float *scratch);
   /// Rounds to bf16, to the nearest even, NaN stays NaN; otherwise as `round_int8`, moe_bf16_row_bytes a row. `count` need not be a multiple of 32

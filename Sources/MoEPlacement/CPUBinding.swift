@@ -55,14 +55,16 @@ package enum CPUBinding {
     return cpu < 0 ? nil : Int(cpu)
   }
 
-  /// Keeps the calling thread on these CPUs; glibc's call is not in Swift's module.
+  /// Keeps the calling thread on these CPUs, without an allocation; glibc's call is not in Swift's module.
   ///
   /// - Returns: 0, or the errno of the call: `ENOSYS` where there is none.
   package static func bind(to cpus: [Int]) -> Int32 {
     typealias Call = @convention(c) (_ thread: Int32, _ bytes: Int, _ mask: UnsafeRawPointer) -> Int32
     guard let most = cpus.max(), let symbol = dlsym(nil, "sched_setaffinity") else { return ENOSYS }
-    var mask = [UInt](repeating: 0, count: most / UInt.bitWidth + 1)
-    for cpu in cpus { mask[cpu / UInt.bitWidth] |= 1 << UInt(cpu % UInt.bitWidth) }
-    return unsafeBitCast(symbol, to: Call.self)(0, mask.count * MemoryLayout<UInt>.size, mask) == 0 ? 0 : errno
+    return withUnsafeTemporaryAllocation(of: UInt.self, capacity: most / UInt.bitWidth + 1) { mask in
+      mask.initialize(repeating: 0)
+      for cpu in cpus { mask[cpu / UInt.bitWidth] |= 1 << UInt(cpu % UInt.bitWidth) }
+      return unsafeBitCast(symbol, to: Call.self)(0, mask.count * MemoryLayout<UInt>.size, mask.baseAddress!) == 0 ? 0 : errno
+    }
   }
 }
