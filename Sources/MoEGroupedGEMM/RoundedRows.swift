@@ -16,13 +16,12 @@ struct RoundedRows {
   private let isOneRow: Bool
 
   /// Room for `rows` rows of `columns` values for each of the formats that the backend multiplies on rounded activations, valid until the buffer is
-  /// asked for another size; nil where it is none.
+  /// asked for another size; nil where there are none.
   init?(_ formats: [WeightFormat], by backend: CPUBackend, rows: Int, columns: Int, isOneRow: Bool = false, in buffer: GrowableBuffer) {
     guard formats.contains(where: { backend.rounds($0) }) else { return nil }
     (kernels, precision) = (backend.kernels.row, backend.precision)
     (self.columns, self.isOneRow) = (columns, isOneRow)
-    let precision = precision
-    func bytes(_ format: WeightFormat) -> Int { (rows * precision.rowBytes(format.index, columns) + 63) / 64 * 64 }
+    func bytes(_ format: WeightFormat) -> Int { (rows * backend.precision.rowBytes(format.index, columns) + 63) / 64 * 64 }
     let all = Int(moe_format_count()), table = (all * MemoryLayout<UnsafeRawPointer?>.stride + 63) / 64 * 64
     let memory: UnsafeMutablePointer<UInt8> = buffer.room(for: table + formats.reduce(0) { $0 + (backend.rounds($1) ? bytes($1) : 0) })
     places = UnsafeMutableRawPointer(memory).bindMemory(to: UnsafeMutableRawPointer?.self, capacity: all)
