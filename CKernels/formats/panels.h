@@ -49,6 +49,9 @@ FORMAT int64_t element_bytes(int32_t format) { return format == INDEX_f32 ? 4 : 
 /// True when values have a minimum beside their scale.
 FORMAT bool has_minimum(code_format f) { return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE; }
 
+/// True when scales are powers of two of any size.
+FORMAT bool has_exponents(code_format f) { return f.lines == LINES_E8M0 || f.lines == LINES_E8M0_PLANE; }
+
 /// Bytes that 32 columns of a row of int8 activations take: codes, a scale, an offset for each group of columns. See rows/round_int8.h.
 FORMAT int64_t int8_group_bytes(code_format f) { return 36 + 4 * (32 / f.group); }
 

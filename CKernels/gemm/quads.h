@@ -63,3 +63,33 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
     case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, panel, true); break;
   }
 }
+
+/// Scales and minima likewise, as `value_of` takes them.
+BODY void load_units(code_format f, const uint8_t *unit, int64_t panel, int64_t g, vec *scale, vec *minimum) {
+  load_scales(f, unit, panel, g, scale, minimum);
+  if (!has_exponents(f)) *scale = multiply(*scale, splat(0x1p-24f));
+}
+
+/// Quad q of 32 columns as signed levels, less their zero.
+BODY bytes load_levels(code_format f, const uint8_t *codes, int64_t panel, int q) {
+  bytes v = load_quad(f, codes, panel, q);
+  return f.zero ? subtract_bytes(v, splat_byte(f.zero)) : v;
+}
+
+/// Column c of a quad as `decode` gives it.
+///
+/// Levels come times 2^24, which a scale made of f16 takes back exactly. Exponents may be too small for that.
+BODY vec value_of(code_format f, bytes levels, int c, vec scale, vec minimum) {
+  vec level = column_of(levels, c);
+  if (has_exponents(f)) level = multiply(level, splat(0x1p-24f));
+  return has_minimum(f) ? multiply_add(level, scale, minimum) : multiply(level, scale);
+}
+
+/// Asks for what a vector's panels hold `ahead` bytes further on; behind the end of the first, reading goes on after the second.
+BODY void prefetch_codes(int64_t panel, const uint8_t *panel_end, const uint8_t *codes, int64_t ahead, int64_t bytes) {
+  for (int64_t b = 0; b < bytes; b += 64) {
+    const uint8_t *p = codes + ahead + b;
+    if (VEC_ROWS > CODE_ROWS) p += p >= panel_end ? panel : 0;
+    for (int i = 0; i < VEC_ROWS / CODE_ROWS; i++) __builtin_prefetch(p + i * panel);
+  }
+}

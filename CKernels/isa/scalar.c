@@ -71,6 +71,17 @@ BODY bytes or_bytes(bytes a, bytes b) {
   return a;
 }
 
+BODY bytes subtract_bytes(bytes a, bytes b) {
+  for (int i = 0; i < 32; i++) a.at[i] = (uint8_t)(a.at[i] - b.at[i]);
+  return a;
+}
+
+BODY bytes splat_byte(int x) {
+  bytes v;
+  memset(&v, x, sizeof v);
+  return v;
+}
+
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   for (int i = 0; i < 32; i++) codes.at[i] = (uint8_t)levels[codes.at[i]];
   return codes;
@@ -118,9 +129,9 @@ BODY vec floats_of(ints a) {
   return v;
 }
 
-BODY ints column_of(bytes quad, int c, bool is_signed) {
-  ints v;
-  for (int r = 0; r < 8; r++) v.at[r] = is_signed ? (int8_t)quad.at[4 * r + c] : quad.at[4 * r + c];
+BODY vec column_of(bytes quad, int c) {
+  vec v;
+  for (int r = 0; r < 8; r++) v.part[r / 4][r % 4] = 0x1p24f * (float)(int8_t)quad.at[4 * r + c];
   return v;
 }
 
@@ -128,11 +139,6 @@ BODY ints splat_int(int32_t x) {
   ints v;
   for (int i = 0; i < 8; i++) v.at[i] = x;
   return v;
-}
-
-BODY ints subtract_ints(ints a, ints b) {
-  for (int i = 0; i < 8; i++) a.at[i] -= b.at[i];
-  return a;
 }
 
 BODY vec load_unsigned_vec(const uint8_t *p, int64_t panel) {
