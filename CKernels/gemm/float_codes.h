@@ -61,6 +61,7 @@ static const few_product few_products[FORMATS][FEW_TOKENS] = {MOE_CODE_FORMATS(P
 /// `gemm_float` for up to FEW_TOKENS tokens. Where segments are made of whole runs, those of several are summed side by side.
 static void gemm_few(const moe_matrix *w, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride, const int32_t *rows, int64_t m,
                      int64_t segment, float *y, int64_t y_stride, float *scratch) {
+  if (m == 0) return;
   code_format f = code_formats[w->format];
   float *sums = scratch, *segments = sums + CHAINS * FEW_TOKENS * VEC_ROWS, *totals = segments + FEW_TOKENS * VEC_ROWS;
   int64_t k = w->columns, size = unit_bytes(f, k), most = m <= 2 ? CHAINS : CHAINS / 2;

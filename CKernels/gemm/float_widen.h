@@ -1,6 +1,23 @@
 // Widening runs of columns to f32, rows side by side, for products of many tokens.
 #pragma once
 
+#ifndef FLOAT_TOKENS
+#define FLOAT_TOKENS 6
+#endif
+#ifndef FLOAT_VECS
+#define FLOAT_VECS (PLAIN_ROWS / VEC_ROWS)
+#endif
+/// The most tokens for which plain elements narrower than f32 are not widened first.
+#ifndef FLOAT_NARROW
+#define FLOAT_NARROW (2 * FLOAT_TOKENS)
+#endif
+enum {
+  PANEL = PLAIN_ROWS, RUN = 256, FLOAT_STEP = 16,
+  PANEL_VECS = PANEL / VEC_ROWS, FLOAT_PANELS = FLOAT_VECS / PANEL_VECS, FLOAT_ROWS = FLOAT_PANELS * PANEL,
+  FLOAT_AHEAD = FLOAT_PANELS > 1 ? 2048 : 6144
+};
+_Static_assert((PANEL + FLOAT_ROWS) * RUN + 2 * FLOAT_ROWS * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, panels, sums and totals");
+
 /// Eight neighbouring values of a row of plain elements.
 BODY eight load_eight_elements(int format, const uint8_t *p) {
   return format == INDEX_f16 ? load_half_eight(p) : format == INDEX_bf16 ? load_bfloat_eight(p) : load_eight((const float *)p);
@@ -9,6 +26,57 @@ BODY eight load_eight_elements(int format, const uint8_t *p) {
 /// A vector of neighbouring plain elements.
 BODY vec load_elements(int format, const uint8_t *p) {
   return format == INDEX_f16 ? load_half_vec(p, 16) : format == INDEX_bf16 ? load_bfloat_vec(p) : load_vec((const float *)p);
+}
+
+/// Floats of one byte: what moves sign, exponent and mantissa from the top of a word to where f32 has them, the factor that makes up for the
+/// exponents' biases, and the least magnitude that stands for infinity or NaN.
+typedef struct byte_float {
+  int shift, special;
+  uint32_t mask;
+  float factor;
+} byte_float;
+static const byte_float byte_floats[FORMATS] = {
+    [INDEX_f8_e4m3] = {4, 0x7f, 0x87f00000, 0x1p120f}, [INDEX_f8_e5m2] = {3, 0x7c, 0x8fe00000, 0x1p112f}};
+
+/// True where 16 rows of floats of one byte are finite, and their scales change with whole 32 columns.
+BODY bool takes_bytes(byte_float f, const moe_matrix *w, const uint8_t *data, int64_t rows, int64_t count) {
+  if (!f.shift || rows < PANEL || count % 32 || w->scale_type == MOE_SCALE_NONE || w->flat) return false;
+  if (w->group % 32 && w->group < w->columns) return false;
+  int largest = 0;
+  for (int64_t r = 0; r < PANEL; r++)
+    for (int64_t c = 0; c < count; c++) {
+      int magnitude = data[r * w->row_bytes + c] & 0x7f;
+      largest = magnitude > largest ? magnitude : largest;
+    }
+  return largest < f.special;
+}
+
+/// Scales of VEC_ROWS rows in one column.
+BODY vec scales_at(const moe_matrix *w, int64_t first, int64_t column) {
+  int64_t group = column / w->group, row = first / w->group_rows;
+  if (row == (first + VEC_ROWS - 1) / w->group_rows) return splat(scale_of(w, row * w->scale_stride + group));
+  float scales[VEC_ROWS];
+  for (int64_t i = 0; i < VEC_ROWS; i++) scales[i] = scale_of(w, (first + i) / w->group_rows * w->scale_stride + group);
+  return load_vec(scales);
+}
+
+/// `widen_panel` where `takes_bytes`, the bytes turned before they are widened. Codes of subnormal numbers are subnormal before the factor.
+BODY void widen_bytes(byte_float f, const moe_matrix *w, const uint8_t *data, int64_t first, int64_t column, int64_t count, int64_t ahead,
+                      float *panel) {
+  for (int64_t r = 0; r < PANEL; r += VEC_ROWS, data += VEC_ROWS * w->row_bytes) {
+    vec scale = splat(0);
+    for (int64_t c = 0; c < count; c += 32) {
+      uint8_t quads[VEC_ROWS / CODE_ROWS][32 * CODE_ROWS];
+      if (c == 0 || (column + c) % w->group == 0) scale = scales_at(w, first + r, column + c);
+      for (int64_t i = 0; i < VEC_ROWS && c % 64 == 0; i++) __builtin_prefetch(data + i * w->row_bytes + c + ahead);
+      for (int64_t i = 0; i < VEC_ROWS / CODE_ROWS; i++) transpose_quads(data + i * CODE_ROWS * w->row_bytes + c, w->row_bytes, quads[i]);
+      UNROLLED for (int q = 0; q < 8; q++) {
+        bytes v = load_bytes(quads[0] + 32 * q, sizeof quads[0]);
+        UNROLLED for (int j = 0; j < 4; j++)
+          store_vec(panel + (c + 4 * q + j) * PANEL + r, multiply(multiply(float_column_of(v, j, f.shift, f.mask), splat(f.factor)), scale));
+      }
+    }
+  }
 }
 
 /// Columns [column, column + count) of 16 rows (missing ones zero), widened and turned: panel[c * 16 + r].
@@ -31,6 +99,10 @@ BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t f
       }
     return;
   }
+  if (takes_bytes(byte_floats[format], w, data, rows, count)) {
+    widen_bytes(byte_floats[format], w, data, first, column, count, ahead, panel);
+    return;
+  }
   for (int64_t r = 0; r < PANEL; r++) {
     float *out = flat + r * RUN;
     if (r >= rows) {
@@ -38,10 +110,7 @@ BODY void widen_panel(const moe_matrix *w, decoder decode, int format, int64_t f
       continue;
     }
     prefetch_run(data + r * w->row_bytes + ahead, run_bytes);
-    if (w->scale_type == MOE_SCALE_NONE)
-      decode(data + r * w->row_bytes, count, w->global_scale, 0, out);
-    else
-      decode_columns(w, f, first + r, column, count, out);
+    decode_columns(w, f, decode, first + r, column, count, out);
     for (int64_t c = count; c < padded; c++) out[c] = 0;
   }
   for (int64_t r = 0; r < PANEL; r += 8)

@@ -1,30 +1,9 @@
 // Grouped GEMM on f32 activations: weight rows side by side, lane = row, meet every token.
 //
 // y[m, n] = x[m, k] w[n, k]^T; x rows may be gathered. Panels of plain elements are read as they lie, or widened once for all tokens, a run of
-// 256 columns at a time, where that pays; everything else is always widened. A block of rows is FLOAT_VECS vectors.
+// 256 columns at a time, where that pays; few tokens meet panels of codes in registers; everything else is always widened. A block of rows is
+// FLOAT_VECS vectors. All ways give the same bits.
 #pragma once
-
-#ifndef FLOAT_TOKENS
-#define FLOAT_TOKENS 6
-#endif
-#ifndef FLOAT_VECS
-#define FLOAT_VECS (PLAIN_ROWS / VEC_ROWS)
-#endif
-/// The most tokens for which plain elements narrower than f32 are not widened first.
-#ifndef FLOAT_NARROW
-#define FLOAT_NARROW (2 * FLOAT_TOKENS)
-#endif
-enum {
-  PANEL = PLAIN_ROWS, RUN = 256, FLOAT_STEP = 16,
-  PANEL_VECS = PANEL / VEC_ROWS, FLOAT_PANELS = FLOAT_VECS / PANEL_VECS, FLOAT_ROWS = FLOAT_PANELS * PANEL,
-  FLOAT_AHEAD = FLOAT_PANELS > 1 ? 2048 : 6144
-};
-_Static_assert((PANEL + FLOAT_ROWS) * RUN + 2 * FLOAT_ROWS * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, panels, sums and totals");
-
-typedef void (*decoder)(const void *, int64_t, float, float, float *);
-
-#include "float_widen.h"
-#include "float_codes.h"
 
 /// Bytes to ask for while a run is multiplied: `lines` cache lines for every FLOAT_STEP columns, from `at` on and `panel` bytes behind it.
 typedef struct float_ahead {
@@ -87,12 +66,13 @@ BODY plain_product plain_product_of(int format) {
 BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t row_begin, int64_t row_end, const float *x, int64_t x_stride,
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
   code_format codes = code_formats[format];
-  float *flat = scratch, *wide = flat + PANEL * RUN, *sums = wide + FLOAT_ROWS * RUN, *totals = sums + FLOAT_ROWS * MOE_GEMM_ROWS;
-  bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
-  if (codes.values && w->layout == MOE_PANELS && m <= FEW_TOKENS) {
-    if (m) gemm_few(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
+  bool codes_lie_in_panels = codes.values && w->layout == MOE_PANELS;
+  if (codes_lie_in_panels && m <= FEW_TOKENS) {
+    gemm_few(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
     return;
   }
+  float *flat = scratch, *wide = flat + PANEL * RUN, *sums = wide + FLOAT_ROWS * RUN, *totals = sums + FLOAT_ROWS * MOE_GEMM_ROWS;
+  bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
   bool widens = !as_they_lie || (format != INDEX_f32 && m > FLOAT_NARROW);
   int64_t k = w->columns, width = element_bytes(format);
   plain_product multiply = plain_product_of(widens ? INDEX_f32 : format);
@@ -109,7 +89,7 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
           int64_t at = r + p * PANEL;
           if (as_they_lie)
             widen_elements(format, elements + p * PANEL * k * width, columns, wide + p * PANEL * RUN);
-          else if (codes.values && w->layout == MOE_PANELS)
+          else if (codes_lie_in_panels)
             widen_codes(codes, w, at, c, columns, wide + p * PANEL * RUN);
           else
             widen_panel(w, decode, format, at, row_end - at < PANEL ? row_end - at : PANEL, c, columns, flat, wide + p * PANEL * RUN);

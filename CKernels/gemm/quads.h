@@ -1,4 +1,4 @@
-// Reading panels of codes: quads as they are multiplied, scales and minima of VEC_ROWS rows.
+// Reading panels of codes: quads as they are multiplied, scales and minima of VEC_ROWS rows, values as `decode` gives them.
 //
 // Where a vector holds two panels, the second is `panel` bytes behind the first.
 #pragma once

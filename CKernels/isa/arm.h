@@ -103,6 +103,14 @@ BODY float32x4_t column_of_four(uint8x16_t quads, int c) {
 }
 BODY vec column_of(bytes quad, int c) { return (vec){column_of_four(quad.low, c), column_of_four(quad.high, c)}; }
 
+BODY float32x4_t float_column_of_four(uint8x16_t quads, int c, int shift, uint32_t mask) {
+  int32x4_t moved = vreinterpretq_s32_u32(vreinterpretq_u32_u8(quads) << vdupq_n_u32((uint32_t)(24 - 8 * c))) >> vdupq_n_s32(shift);
+  return vreinterpretq_f32_u32(vreinterpretq_u32_s32(moved) & vdupq_n_u32(mask));
+}
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  return (vec){float_column_of_four(quad.low, c, shift, mask), float_column_of_four(quad.high, c, shift, mask)};
+}
+
 /// Turns 4 x 4 values: first pairs, then halves.
 BODY void turn_four(const uint32x4_t v[4], uint32x4_t out[4]) {
   uint64x2_t even[2], odd[2];

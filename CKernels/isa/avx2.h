@@ -68,3 +68,7 @@ BODY vec column_of(bytes quad, int c) {
   return floats_of(c == 0 ? _mm256_slli_epi32(quad, 24)
                    : c == 3 ? _mm256_and_si256(quad, _mm256_set1_epi32((int32_t)0xff000000)) : _mm256_shuffle_epi8(quad, _mm256_broadcastsi128_si256(at)));
 }
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  __m256i moved = _mm256_srai_epi32(_mm256_slli_epi32(quad, 24 - 8 * c), shift);
+  return _mm256_castsi256_ps(_mm256_and_si256(moved, _mm256_set1_epi32((int32_t)mask)));
+}

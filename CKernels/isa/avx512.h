@@ -93,3 +93,7 @@ BODY vec column_of(bytes quad, int c) {
   return floats_of(c == 0 ? _mm512_slli_epi32(quad, 24)
                    : c == 3 ? _mm512_and_si512(quad, _mm512_set1_epi32((int32_t)0xff000000)) : _mm512_shuffle_epi8(quad, _mm512_broadcast_i32x4(at)));
 }
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  __m512i moved = _mm512_srai_epi32(_mm512_slli_epi32(quad, (unsigned)(24 - 8 * c)), (unsigned)shift);
+  return _mm512_castsi512_ps(_mm512_and_si512(moved, _mm512_set1_epi32((int32_t)mask)));
+}

@@ -135,6 +135,12 @@ BODY vec column_of(bytes quad, int c) {
   return v;
 }
 
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  vec v;
+  for (int r = 0; r < 8; r++) v.part[r / 4][r % 4] = float_of_bits((uint32_t)((int32_t)((uint32_t)quad.at[4 * r + c] << 24) >> shift) & mask);
+  return v;
+}
+
 BODY ints splat_int(int32_t x) {
   ints v;
   for (int i = 0; i < 8; i++) v.at[i] = x;
