@@ -3,8 +3,8 @@
 // The sum of a run is a chain of multiply-adds, so that runs which lie behind one another are summed side by side.
 #pragma once
 
-/// Most runs of columns side by side, most tokens that panels are widened in registers for, and how far is asked for ahead.
-enum { CHAINS = 4, FEW_TOKENS = 4, CODES_AHEAD = 4096 };
+/// The most runs of columns side by side, and how far is asked for ahead.
+enum { CHAINS = 4, CODES_AHEAD = 4096 };
 
 /// Runs of columns of a vector's panels, the second panel `panel` bytes behind the first, which ends at `panel_end`.
 typedef struct code_runs {

@@ -11,6 +11,10 @@
 #ifndef FLOAT_NARROW
 #define FLOAT_NARROW (2 * FLOAT_TOKENS)
 #endif
+/// The most tokens for which panels of codes are widened in registers.
+#ifndef FEW_TOKENS
+#define FEW_TOKENS 4
+#endif
 enum {
   PANEL = PLAIN_ROWS, RUN = 256, FLOAT_STEP = 16,
   PANEL_VECS = PANEL / VEC_ROWS, FLOAT_PANELS = FLOAT_VECS / PANEL_VECS, FLOAT_ROWS = FLOAT_PANELS * PANEL,
@@ -36,16 +40,17 @@ typedef struct byte_float {
   float factor;
 } byte_float;
 static const byte_float byte_floats[FORMATS] = {
-    [INDEX_f8_e4m3] = {4, 0x7f, 0x87f00000, 0x1p120f}, [INDEX_f8_e5m2] = {3, 0x7c, 0x8fe00000, 0x1p112f}};
+    [INDEX_f8_e4m3] = {.shift = 4, .special = 0x7f, .mask = 0x87f00000, .factor = 0x1p120f},
+    [INDEX_f8_e5m2] = {.shift = 3, .special = 0x7c, .mask = 0x8fe00000, .factor = 0x1p112f}};
 
 /// True where 16 rows of floats of one byte are finite, and their scales change with whole 32 columns.
 BODY bool takes_bytes(byte_float f, const moe_matrix *w, const uint8_t *data, int64_t rows, int64_t count) {
   if (!f.shift || rows < PANEL || count % 32 || w->scale_type == MOE_SCALE_NONE || w->flat) return false;
   if (w->group % 32 && w->group < w->columns) return false;
-  int largest = 0;
+  uint8_t largest = 0;
   for (int64_t r = 0; r < PANEL; r++)
     for (int64_t c = 0; c < count; c++) {
-      int magnitude = data[r * w->row_bytes + c] & 0x7f;
+      uint8_t magnitude = data[r * w->row_bytes + c] & 0x7f;
       largest = magnitude > largest ? magnitude : largest;
     }
   return largest < f.special;

@@ -67,10 +67,12 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
                      const int32_t *rows, int64_t m, int64_t segment, float *y, int64_t y_stride, float *scratch) {
   code_format codes = code_formats[format];
   bool codes_lie_in_panels = codes.values && w->layout == MOE_PANELS;
+#if FEW_TOKENS > 0
   if (codes_lie_in_panels && m <= FEW_TOKENS) {
     gemm_few(w, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);
     return;
   }
+#endif
   float *flat = scratch, *wide = flat + PANEL * RUN, *sums = wide + FLOAT_ROWS * RUN, *totals = sums + FLOAT_ROWS * MOE_GEMM_ROWS;
   bool plain = is_plain[format], as_they_lie = plain && w->layout == MOE_PANELS;
   bool widens = !as_they_lie || (format != INDEX_f32 && m > FLOAT_NARROW);

@@ -65,8 +65,9 @@ BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
 BODY vec column_of(bytes quad, int c) {
   const __m128i at = _mm_add_epi32(_mm_setr_epi32(0x00808080, 0x04808080, 0x08808080, 0x0c808080), _mm_set1_epi32(c << 24));
-  return floats_of(c == 0 ? _mm256_slli_epi32(quad, 24)
-                   : c == 3 ? _mm256_and_si256(quad, _mm256_set1_epi32((int32_t)0xff000000)) : _mm256_shuffle_epi8(quad, _mm256_broadcastsi128_si256(at)));
+  if (c == 0) return floats_of(_mm256_slli_epi32(quad, 24));
+  if (c == 3) return floats_of(_mm256_and_si256(quad, _mm256_set1_epi32((int32_t)0xff000000)));
+  return floats_of(_mm256_shuffle_epi8(quad, _mm256_broadcastsi128_si256(at)));
 }
 BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
   __m256i moved = _mm256_srai_epi32(_mm256_slli_epi32(quad, 24 - 8 * c), shift);

@@ -90,8 +90,9 @@ BODY ints splat_int(int32_t x) { return _mm512_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm512_cvtepi32_ps(a); }
 BODY vec column_of(bytes quad, int c) {
   const __m128i at = _mm_add_epi32(_mm_setr_epi32(0x00808080, 0x04808080, 0x08808080, 0x0c808080), _mm_set1_epi32(c << 24));
-  return floats_of(c == 0 ? _mm512_slli_epi32(quad, 24)
-                   : c == 3 ? _mm512_and_si512(quad, _mm512_set1_epi32((int32_t)0xff000000)) : _mm512_shuffle_epi8(quad, _mm512_broadcast_i32x4(at)));
+  if (c == 0) return floats_of(_mm512_slli_epi32(quad, 24));
+  if (c == 3) return floats_of(_mm512_and_si512(quad, _mm512_set1_epi32((int32_t)0xff000000)));
+  return floats_of(_mm512_shuffle_epi8(quad, _mm512_broadcast_i32x4(at)));
 }
 BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
   __m512i moved = _mm512_srai_epi32(_mm512_slli_epi32(quad, (unsigned)(24 - 8 * c)), (unsigned)shift);

@@ -7,6 +7,7 @@
 
 #define ISA scalar
 #define PEAK_CHAINS 5
+#define FEW_TOKENS 0
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return true; }
