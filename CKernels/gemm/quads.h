@@ -78,7 +78,8 @@ BODY bytes load_levels(code_format f, const uint8_t *codes, int64_t panel, int q
 
 /// Column c of a quad as `decode` gives it.
 ///
-/// Levels come times 2^24, which a scale made of f16 takes back exactly. Exponents may be too small for that.
+/// Levels come times 2^24, which a scale made of f16 takes back exactly; exponents may be too small for that. The product that a minimum is
+/// added to is exact.
 BODY vec value_of(code_format f, bytes levels, int c, vec scale, vec minimum) {
   vec level = column_of(levels, c);
   if (has_exponents(f)) level = multiply(level, splat(0x1p-24f));

@@ -85,7 +85,6 @@ BODY ints add_ints(ints a, ints b) {
   hide(&sum);
   return sum;
 }
-
 BODY ints splat_int(int32_t x) { return _mm512_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm512_cvtepi32_ps(a); }
 BODY vec column_of(bytes quad, int c) {
