@@ -5,16 +5,18 @@
 //   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_float_vec, load_unsigned_vec, load_signed_vec, load_nibble_vec (four
 //          bits of a byte, from a shift on), load_half_exponents (2^(e - 128), see half_of_e8m0, or NaN for 255), load_half_ue4m3 (see
 //          half_of_ue4m3), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
-//   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, take_bits (of every byte moved down by
-//          a shift, up where negative, and masked), or_bytes, lookup, hide; flip_signs where UNSIGNED_CODES says that dot takes no others
+//   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, splat_byte, take_bits (of every byte
+//          moved down by a shift, up where negative, and masked), or_bytes, subtract_bytes, lookup, hide, column_of (one signed code of each
+//          quad as a float, times 2^24), float_column_of (one byte of each quad from the top of a word moved down and masked, as a float);
+//          flip_signs where UNSIGNED_CODES says that dot takes no others
 //   words  running sums of products: no_words, dot, signed_dot; of 16 bits in pairs, or of 32 bits where WORDS_ARE_INTS
-//   ints   a sum of 32 bits a row: sum_words, column_of (one code of each quad), splat_int, add_ints, floats_of
+//   ints   a sum of 32 bits a row: sum_words, splat_int, add_ints, floats_of
 //   eight  8 floats of one row: load_eight, load_half_eight, load_bfloat_eight, store_turned (8 x 8); transpose_quads
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
 // sixteen of each: see gemm/gemm_int8_tiles.h, gemm_bf16_tiles.h and gemm_float_tiles.h; MULTIPLIES_BF16, where it sums products of bf16: see
 // gemm/gemm_bf16.h;
-// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, BF16_TOKENS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW where the numbers of chains, and of tokens and
-// vectors in a tile, do not suit its registers.
+// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, BF16_TOKENS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW, FEW_TOKENS where the numbers of
+// chains, and of tokens and vectors in a tile, do not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -39,11 +41,15 @@
 #include "gemm/pack.h"
 #include "gemm/quads.h"
 #include "rows/round_int8.h"
-#include "gemm/gemm_float.h"
 #include "gemm/int8_group.h"
 #include "gemm/int8_panels.h"
 #include "gemm/int8_unpacked.h"
 #include "gemm/gemm_int8.h"
+#include "gemm/float_widen.h"
+#if FEW_TOKENS > 0
+#include "gemm/float_codes.h"
+#endif
+#include "gemm/gemm_float.h"
 #if defined(MULTIPLIES_PAIRS)
 #include "gemm/gemm_int8_pairs.h"
 #define INT8_PRODUCT gemm_int8_pairs

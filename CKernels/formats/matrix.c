@@ -34,7 +34,7 @@ void moe_matrix_decode(const moe_matrix *w, int64_t row, int64_t column, int64_t
   const moe_format *format = moe_format_at(w->format);
   code_format codes = in_matrix(code_formats[w->format], w);
   if (w->layout == MOE_ROWS)
-    decode_columns(w, format, row, column, count, out);
+    decode_columns(w, format, format->decode, row, column, count, out);
   else if (codes.values)
     decode_panel_codes(codes, w, row, column, count, out);
   else

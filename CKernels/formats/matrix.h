@@ -16,11 +16,13 @@ FORMAT float scale_of(const moe_matrix *w, int64_t index) {
   return v * w->global_scale;
 }
 
-/// Widens columns [column, column + count) of a row with the format's `decode`, one run of equal scale at a time.
-FORMAT void decode_columns(const moe_matrix *w, const moe_format *format, int64_t row, int64_t column, int64_t count, float *out) {
+typedef void (*decoder)(const void *, int64_t, float, float, float *);
+
+/// Widens columns [column, column + count) of a row with `decode`, the format's or its like, one run of equal scale at a time.
+FORMAT void decode_columns(const moe_matrix *w, const moe_format *format, decoder decode, int64_t row, int64_t column, int64_t count, float *out) {
   const uint8_t *data = (const uint8_t *)w->data + row * w->row_bytes;
   if (w->scale_type == MOE_SCALE_NONE) {
-    format->decode(data + column / format->block_values * format->block_bytes, count, w->global_scale, 0, out);
+    decode(data + column / format->block_values * format->block_bytes, count, w->global_scale, 0, out);
     return;
   }
   int64_t base = w->flat ? row * w->columns : 0, first = w->flat ? 0 : row / w->group_rows * w->scale_stride;
@@ -29,7 +31,7 @@ FORMAT void decode_columns(const moe_matrix *w, const moe_format *format, int64_
     if (run > end - column) run = end - column;
     int64_t index = first + group;
     float zero = w->zeros ? (float)w->zeros[index] : 0;
-    format->decode(data + column / format->block_values * format->block_bytes, run, scale_of(w, index), zero, out);
+    decode(data + column / format->block_values * format->block_bytes, run, scale_of(w, index), zero, out);
     column += run, out += run;
   }
 }

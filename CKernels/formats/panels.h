@@ -63,6 +63,9 @@ FORMAT code_format in_matrix(code_format f, const moe_matrix *w) {
   return f;
 }
 
+/// True when scales may be as small as those of f32.
+FORMAT bool has_small_scales(code_format f) { return f.lines == LINES_E8M0 || f.lines == LINES_E8M0_PLANE || f.lines == LINES_PLANES; }
+
 /// Bytes that 32 columns of a row of int8 activations take: codes, a scale, an offset for each group of columns. See rows/round_int8.h.
 FORMAT int64_t int8_group_bytes(code_format f) { return 36 + 4 * (32 / f.group); }
 

@@ -22,7 +22,7 @@ BODY void multiply_pairs(code_format f, const uint8_t *unit, int64_t columns, in
     for (int64_t begin = at; begin < stop; begin += f.values, unit += unit_bytes(f, f.values)) {
       const uint8_t *codes = unit + line_bytes(f);
       for (int64_t c = 0; c < f.values; c += 32, codes += code_bytes(f), x += tokens * int8_group_bytes(f)) {
-        prefetch_codes(0, end, codes, unit_bytes(f, f.values) / (f.values / 32));
+        prefetch_codes(0, end, codes, INT8_AHEAD, unit_bytes(f, f.values) / (f.values / 32));
         for (int g = 0; g < 32 / f.group; g++) {
           const uint8_t *scales = x + 32 * tokens, *offsets = x + (36 + 4 * g) * tokens;
           squares group[INT8_PAIRS];

@@ -1,15 +1,6 @@
 // Products of few tokens on int8 activations: panels are read as they lie, unpacked in registers.
 #pragma once
 
-/// Asks for what a vector's panels hold INT8_AHEAD bytes further on; behind the end of the first, reading goes on after the second.
-BODY void prefetch_codes(int64_t panel, const uint8_t *panel_end, const uint8_t *codes, int64_t bytes) {
-  for (int64_t b = 0; b < bytes; b += 64) {
-    const uint8_t *p = codes + INT8_AHEAD + b;
-    if (INT8_PANELS > 1) p += p >= panel_end ? panel : 0;
-    for (int i = 0; i < INT8_PANELS; i++) __builtin_prefetch(p + i * panel);
-  }
-}
-
 /// `columns` columns for one tile, from the tile's record at `x` on: sums[t * VEC_ROWS + r] goes on.
 BODY void multiply_panels(code_format f, int8_columns w, const uint8_t *panel_end, int64_t columns, const uint8_t *x, int tokens, float *sums) {
   vec sum[INT8_VECS][INT8_TOKENS];
@@ -17,7 +8,7 @@ BODY void multiply_panels(code_format f, int8_columns w, const uint8_t *panel_en
   for (int64_t begin = 0; begin < columns; begin += f.values, w.unit += unit_bytes(f, f.values)) {
     const uint8_t *codes = w.unit + line_bytes(f);
     for (int64_t c = 0; c < f.values; c += 32, codes += code_bytes(f), x += tokens * int8_group_bytes(f)) {
-      prefetch_codes(w.panel, panel_end, codes, unit_bytes(f, f.values) / (f.values / 32));
+      prefetch_codes(w.panel, panel_end, codes, INT8_AHEAD, unit_bytes(f, f.values) / (f.values / 32));
       UNROLLED for (int g = 0; g < 32 / f.group; g++) {
         int8_group group = {.codes = codes, .panel = w.panel, .first_quad = g * (f.group / 4)};
         load_scales(f, w.unit, w.panel, c / f.group + g, &group.scales[0], &group.minima[0]);

@@ -1,4 +1,4 @@
-// Reading panels of codes: quads as they are multiplied, scales and minima of VEC_ROWS rows.
+// Reading panels of codes: quads as they are multiplied, scales and minima of VEC_ROWS rows, values as `decode` gives them.
 //
 // Where a vector holds two panels, the second is `panel` bytes behind the first.
 #pragma once
@@ -52,10 +52,8 @@ BODY words dot_factors(code_format f, words sum, bytes factors, bytes x) {
 #endif
 }
 
-/// Zeros that are taken off the levels of a unit, negated.
-BODY vec load_shifts(code_format f, const uint8_t *unit, int64_t panel) {
-  return f.lines == LINES_PLANES ? multiply(splat(-1), load_unsigned_vec(unit + FLOAT_LINE, panel)) : splat((float)-f.zero);
-}
+/// Zeros of a plane, negated.
+BODY vec load_shifts(const uint8_t *unit, int64_t panel) { return multiply(splat(-1), load_unsigned_vec(unit + FLOAT_LINE, panel)); }
 
 /// Scales and minima (zero where there are none) of group `g` of a unit; zeros of planes are minima.
 BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t g, vec *scale, vec *minimum) {
@@ -79,8 +77,41 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
     case LINES_E8M0: *scale = load_half_exponents(unit, panel, false); break;
     case LINES_PLANES:
       *scale = load_float_vec(unit, panel);
-      *minimum = multiply(*scale, load_shifts(f, unit, panel));
+      *minimum = multiply(*scale, load_shifts(unit, panel));
       break;
     case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, panel, true); break;
+  }
+}
+
+/// Scales and minima likewise, as `value_of` takes them; zeros of planes are shifts of the levels.
+BODY void load_units(code_format f, const uint8_t *unit, int64_t panel, int64_t g, vec *scale, vec *minimum) {
+  load_scales(f, unit, panel, g, scale, minimum);
+  if (f.lines == LINES_PLANES) *minimum = load_shifts(unit, panel);
+  if (!has_small_scales(f)) *scale = multiply(*scale, splat(0x1p-24f));
+}
+
+/// Quad q of 32 columns as signed levels, less their zero.
+BODY bytes load_levels(code_format f, const uint8_t *codes, int64_t panel, int q) {
+  bytes v = load_quad(f, codes, panel, q);
+  return f.zero ? subtract_bytes(v, splat_byte(f.zero)) : v;
+}
+
+/// Column c of a quad as `decode` gives it.
+///
+/// Levels come times 2^24, which a scale made of f16 takes back exactly; others may be too small for that. The product that a minimum is added
+/// to is exact.
+BODY vec value_of(code_format f, bytes levels, int c, vec scale, vec minimum) {
+  vec level = column_of(levels, c);
+  if (has_small_scales(f)) level = multiply(level, splat(0x1p-24f));
+  if (f.lines == LINES_PLANES) return multiply(add_vec(level, minimum), scale);
+  return has_minimum(f) ? multiply_add(level, scale, minimum) : multiply(level, scale);
+}
+
+/// Asks for what a vector's panels hold `ahead` bytes further on; behind the end of the first, reading goes on after the second.
+BODY void prefetch_codes(int64_t panel, const uint8_t *panel_end, const uint8_t *codes, int64_t ahead, int64_t bytes) {
+  for (int64_t b = 0; b < bytes; b += 64) {
+    const uint8_t *p = codes + ahead + b;
+    if (VEC_ROWS > CODE_ROWS) p += p >= panel_end ? panel : 0;
+    for (int i = 0; i < VEC_ROWS / CODE_ROWS; i++) __builtin_prefetch(p + i * panel);
   }
 }

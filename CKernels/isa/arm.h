@@ -92,6 +92,8 @@ BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
   return shift < 0 ? (bytes){(v.low << by) & kept, (v.high << by) & kept} : (bytes){(v.low >> by) & kept, (v.high >> by) & kept};
 }
 BODY bytes or_bytes(bytes a, bytes b) { return (bytes){vorrq_u8(a.low, b.low), vorrq_u8(a.high, b.high)}; }
+BODY bytes subtract_bytes(bytes a, bytes b) { return (bytes){vsubq_u8(a.low, b.low), vsubq_u8(a.high, b.high)}; }
+BODY bytes splat_byte(int x) { return (bytes){vdupq_n_u8((uint8_t)x), vdupq_n_u8((uint8_t)x)}; }
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   uint8x16_t table = vreinterpretq_u8_s8(vld1q_s8(levels));
   return (bytes){vqtbl1q_u8(table, codes.low), vqtbl1q_u8(table, codes.high)};
@@ -107,13 +109,18 @@ BODY ints add_ints(ints a, ints b) { return (ints){vaddq_s32(a.low, b.low), vadd
 BODY ints splat_int(int32_t x) { return (ints){vdupq_n_s32(x), vdupq_n_s32(x)}; }
 BODY vec floats_of(ints a) { return (vec){vcvtq_f32_s32(a.low), vcvtq_f32_s32(a.high)}; }
 
-BODY int32x4_t column_of_four(uint8x16_t quads, int c, bool is_signed) {
-  const uint32x4_t up = vdupq_n_u32((uint32_t)(24 - 8 * c)), down = vdupq_n_u32(24);
-  uint32x4_t top = vreinterpretq_u32_u8(quads) << up;
-  return is_signed ? vreinterpretq_s32_u32(top) >> vreinterpretq_s32_u32(down) : vreinterpretq_s32_u32(top >> down);
+BODY float32x4_t column_of_four(uint8x16_t quads, int c) {
+  const uint32x4_t up = vdupq_n_u32((uint32_t)(24 - 8 * c)), top = vdupq_n_u32(0xff000000);
+  return vcvtq_f32_s32(vreinterpretq_s32_u32((vreinterpretq_u32_u8(quads) << up) & top));
 }
-BODY ints column_of(bytes quad, int c, bool is_signed) {
-  return (ints){column_of_four(quad.low, c, is_signed), column_of_four(quad.high, c, is_signed)};
+BODY vec column_of(bytes quad, int c) { return (vec){column_of_four(quad.low, c), column_of_four(quad.high, c)}; }
+
+BODY float32x4_t float_column_of_four(uint8x16_t quads, int c, int shift, uint32_t mask) {
+  int32x4_t moved = vreinterpretq_s32_u32(vreinterpretq_u32_u8(quads) << vdupq_n_u32((uint32_t)(24 - 8 * c))) >> vdupq_n_s32(shift);
+  return vreinterpretq_f32_u32(vreinterpretq_u32_s32(moved) & vdupq_n_u32(mask));
+}
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  return (vec){float_column_of_four(quad.low, c, shift, mask), float_column_of_four(quad.high, c, shift, mask)};
 }
 
 /// Turns 4 x 4 values: first pairs, then halves.

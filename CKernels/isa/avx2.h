@@ -53,10 +53,12 @@ BODY bytes take_bits(bytes v, int shift, uint8_t mask) {
   return _mm256_and_si256(moved, _mm256_set1_epi8((char)mask));
 }
 BODY bytes or_bytes(bytes a, bytes b) { return _mm256_or_si256(a, b); }
+BODY bytes subtract_bytes(bytes a, bytes b) { return _mm256_sub_epi8(a, b); }
 BODY bytes flip_signs(bytes v) { return _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80)); }
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels)), codes);
 }
+BODY bytes splat_byte(int x) { return _mm256_set1_epi8((char)x); }
 BODY bytes splat_quad(const uint8_t *p) {
   int32_t quad;
   memcpy(&quad, p, 4);
@@ -72,7 +74,13 @@ BODY ints add_ints(ints a, ints b) {
 }
 BODY ints splat_int(int32_t x) { return _mm256_set1_epi32(x); }
 BODY vec floats_of(ints a) { return _mm256_cvtepi32_ps(a); }
-BODY ints column_of(bytes quad, int c, bool is_signed) {
-  return is_signed ? _mm256_srai_epi32(_mm256_slli_epi32(quad, 24 - 8 * c), 24)
-                   : _mm256_and_si256(_mm256_srli_epi32(quad, 8 * c), _mm256_set1_epi32(255));
+BODY vec column_of(bytes quad, int c) {
+  const __m128i at = _mm_add_epi32(_mm_setr_epi32(0x00808080, 0x04808080, 0x08808080, 0x0c808080), _mm_set1_epi32(c << 24));
+  if (c == 0) return floats_of(_mm256_slli_epi32(quad, 24));
+  if (c == 3) return floats_of(_mm256_and_si256(quad, _mm256_set1_epi32((int32_t)0xff000000)));
+  return floats_of(_mm256_shuffle_epi8(quad, _mm256_broadcastsi128_si256(at)));
+}
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  __m256i moved = _mm256_srai_epi32(_mm256_slli_epi32(quad, 24 - 8 * c), shift);
+  return _mm256_castsi256_ps(_mm256_and_si256(moved, _mm256_set1_epi32((int32_t)mask)));
 }

@@ -7,6 +7,7 @@
 
 #define ISA scalar
 #define PEAK_CHAINS 5
+#define FEW_TOKENS 0
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return true; }
@@ -72,6 +73,17 @@ BODY bytes or_bytes(bytes a, bytes b) {
   return a;
 }
 
+BODY bytes subtract_bytes(bytes a, bytes b) {
+  for (int i = 0; i < 32; i++) a.at[i] = (uint8_t)(a.at[i] - b.at[i]);
+  return a;
+}
+
+BODY bytes splat_byte(int x) {
+  bytes v;
+  memset(&v, x, sizeof v);
+  return v;
+}
+
 BODY bytes lookup(const int8_t levels[16], bytes codes) {
   for (int i = 0; i < 32; i++) codes.at[i] = (uint8_t)levels[codes.at[i]];
   return codes;
@@ -119,9 +131,15 @@ BODY vec floats_of(ints a) {
   return v;
 }
 
-BODY ints column_of(bytes quad, int c, bool is_signed) {
-  ints v;
-  for (int r = 0; r < 8; r++) v.at[r] = is_signed ? (int8_t)quad.at[4 * r + c] : quad.at[4 * r + c];
+BODY vec column_of(bytes quad, int c) {
+  vec v;
+  for (int r = 0; r < 8; r++) v.part[r / 4][r % 4] = 0x1p24f * (float)(int8_t)quad.at[4 * r + c];
+  return v;
+}
+
+BODY vec float_column_of(bytes quad, int c, int shift, uint32_t mask) {
+  vec v;
+  for (int r = 0; r < 8; r++) v.part[r / 4][r % 4] = float_of_bits((uint32_t)((int32_t)((uint32_t)quad.at[4 * r + c] << 24) >> shift) & mask);
   return v;
 }
 

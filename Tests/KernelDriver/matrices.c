@@ -6,6 +6,7 @@ static const arrangement f8_arrangements[] = {
     {"row f32", MOE_SCALE_F32, 0, 1, false, false, false, 1},
     {"block bf16", MOE_SCALE_BF16, 16, 8, false, false, false, 1},
     {"odd block f32", MOE_SCALE_F32, 11, 3, false, false, false, 1},
+    {"wide block f32, NaN", MOE_SCALE_F32, 64, 12, false, false, true, 1},
 };
 static const arrangement int4_arrangements[] = {
     {"f16, zeros", MOE_SCALE_F16, 16, 1, false, true, false, 1},
@@ -85,6 +86,7 @@ matrix make_matrix(int32_t index, const arrangement *scales, int64_t columns, se
   m.data_bytes = ROWS * row_bytes;
   uint8_t *data = take_guarded(m.data_bytes);
   fill_blocks(format, ROWS * columns, random, data);
+  if (scales->has_extremes && !strncmp(format->name, "f8_", 3)) data[3 * row_bytes + columns / 2] = 0x7f;
   m.w.data = data;
   if (scales->type != MOE_SCALE_NONE) {
     int64_t group = scales->group ? scales->group : columns, stride = scales->flat ? 0 : (columns + group - 1) / group;

@@ -27,7 +27,8 @@ struct ScaleArrangement: Sendable {
       [
         .init(name: "row f32", type: MOE_SCALE_F32, width: 4, group: 0),
         .init(name: "block bf16", type: MOE_SCALE_BF16, width: 2, group: 16, groupRows: 8),
-        .init(name: "odd block f32", type: MOE_SCALE_F32, width: 4, group: 11, groupRows: 3), nil,
+        .init(name: "odd block f32", type: MOE_SCALE_F32, width: 4, group: 11, groupRows: 3),
+        .init(name: "wide block f32", type: MOE_SCALE_F32, width: 4, group: 64, groupRows: 12), nil,
       ]
     case "int4":
       [
