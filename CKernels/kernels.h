@@ -15,8 +15,9 @@
 // MULTIPLIES_PAIRS, where one instruction takes two rows and two tokens: see gemm/gemm_int8_pairs.h; MULTIPLIES_TILES, where it takes
 // sixteen of each: see gemm/gemm_int8_tiles.h, gemm_bf16_tiles.h and gemm_float_tiles.h; MULTIPLIES_BF16, where it sums products of bf16: see
 // gemm/gemm_bf16.h;
-// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_VECS, BF16_TOKENS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW, FEW_TOKENS where the numbers of
-// chains, and of tokens and vectors in a tile, do not suit its registers.
+// FLOAT_TABLE and INT8_TABLE, of which another table's products on f32 and on int8 activations this one's are;
+// and FEW_ROWS, PEAK_CHAINS, INT8_TOKENS, INT8_FEW, INT8_VECS, BF16_TOKENS, FLOAT_TOKENS, FLOAT_VECS, FLOAT_NARROW, FEW_TOKENS where the
+// numbers of chains, and of tokens and vectors in a tile, do not suit its registers.
 #pragma once
 #include "formats/list.h"
 #include "formats/matrix.h"
@@ -46,10 +47,12 @@
 #include "gemm/int8_unpacked.h"
 #include "gemm/gemm_int8.h"
 #include "gemm/float_widen.h"
+#ifndef FLOAT_TABLE
 #if FEW_TOKENS > 0
 #include "gemm/float_codes.h"
 #endif
 #include "gemm/gemm_float.h"
+#endif
 #if defined(MULTIPLIES_PAIRS)
 #include "gemm/gemm_int8_pairs.h"
 #define INT8_PRODUCT gemm_int8_pairs
@@ -89,14 +92,22 @@
 #else
 #define BY_TILES(name)
 #endif
+#ifdef FLOAT_TABLE
+#define FLOAT_PRODUCT(name) FLOAT_TABLE.formats[INDEX_##name].gemm(w,
+#else
+#define FLOAT_PRODUCT(name) gemm_float(w, decode_##name, INDEX_##name,
+#endif
 #define GEMM(name, ...)                                                                                                     \
   static void JOIN(gemm_##name, ISA)(GEMM_PARAMETERS(const float *x, int64_t x_stride, const int32_t *rows)) {              \
     BY_TILES(name)                                                                                                          \
-    gemm_float(w, decode_##name, INDEX_##name, row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);    \
+    FLOAT_PRODUCT(name) row_begin, row_end, x, x_stride, rows, m, segment, y, y_stride, scratch);                           \
   }
 MOE_FORMATS(GEMM)
 
-#ifdef FEW_ROWS
+#if defined(INT8_TABLE)
+#define BY_ANOTHER_TABLE(name, call) \
+  if (true) return INT8_TABLE.formats[INDEX_##name].call;
+#elif defined(FEW_ROWS)
 /// Another table's kernel, which gives the same bits and is faster for few rows.
 #define BY_ANOTHER_TABLE(name, call) \
   if (m <= FEW_ROWS) return FEW_ROWS_TABLE.formats[INDEX_##name].call;

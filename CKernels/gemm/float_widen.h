@@ -22,6 +22,12 @@ enum {
 };
 _Static_assert((PANEL + FLOAT_ROWS) * RUN + 2 * FLOAT_ROWS * MOE_GEMM_ROWS <= GEMM_SCRATCH, "flat rows, panels, sums and totals");
 
+/// Bytes to ask for while a run is multiplied: `lines` cache lines for every FLOAT_STEP columns, from `at` on and `panel` bytes behind it.
+typedef struct float_ahead {
+  const uint8_t *at;
+  int64_t lines, panel;
+} float_ahead;
+
 /// Eight neighbouring values of a row of plain elements.
 BODY eight load_eight_elements(int format, const uint8_t *p) {
   return format == INDEX_f16 ? load_half_eight(p) : format == INDEX_bf16 ? load_bfloat_eight(p) : load_eight((const float *)p);

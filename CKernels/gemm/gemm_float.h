@@ -5,12 +5,6 @@
 // FLOAT_VECS vectors. All ways give the same bits.
 #pragma once
 
-/// Bytes to ask for while a run is multiplied: `lines` cache lines for every FLOAT_STEP columns, from `at` on and `panel` bytes behind it.
-typedef struct float_ahead {
-  const uint8_t *at;
-  int64_t lines, panel;
-} float_ahead;
-
 /// One run of columns for `tokens` tokens: sums[(t * panels + p) * 16 + r] += panel[p][c * 16 + r] * x[t][c], the panels' elements as in `format`.
 BODY void multiply_run(int format, const uint8_t *panel, int64_t second, int panels, int64_t count, const float *const *x, int tokens, float *sums,
                        bool first, float_ahead ahead) {

@@ -25,7 +25,7 @@ BODY void store_rows(float *y, const float *lanes, int64_t rows) {
 BODY void gemm_int8(code_format f, const moe_matrix *w, int64_t row_begin, int64_t row_end, const uint8_t *x, int64_t m, int64_t segment, float *y,
                     int64_t y_stride, float *scratch) {
   int8_scratch *s = (int8_scratch *)scratch;
-  bool lies_in_panels = w->layout == MOE_PANELS, are_few = m <= INT8_TOKENS;
+  bool lies_in_panels = w->layout == MOE_PANELS, are_few = m <= INT8_FEW;
   int64_t k = w->columns, each = int8_group_bytes(f), size = lies_in_panels ? unit_bytes(f, k) : INT8_PACKED;
   int64_t step = are_few ? VEC_ROWS : INT8_ROWS, run = are_few && lies_in_panels ? k : INT8_RUN;
   for (int64_t r = row_begin; r < row_end; r += step) {
@@ -43,7 +43,7 @@ BODY void gemm_int8(code_format f, const moe_matrix *w, int64_t row_begin, int64
       if (are_few) {
         int8_columns part = {unit, panels > 1 ? size : 0};
 #define FEW_CASE(n) \
-  case n: if (n <= INT8_TOKENS) multiply_panels(f, part, first + size, columns, x + begin / 32 * n * each, n, s->sums); break;
+  case n: if (n <= INT8_FEW) multiply_panels(f, part, first + size, columns, x + begin / 32 * n * each, n, s->sums); break;
         switch (m) { FOR_TOKENS(FEW_CASE) }
 #undef FEW_CASE
       } else {

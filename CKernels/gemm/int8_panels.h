@@ -1,6 +1,11 @@
 // Products of few tokens on int8 activations: panels are read as they lie, unpacked in registers.
 #pragma once
 
+/// The most tokens for which panels are read as they lie: a tile of them.
+#ifndef INT8_FEW
+#define INT8_FEW INT8_TOKENS
+#endif
+
 /// `columns` columns for one tile, from the tile's record at `x` on: sums[t * VEC_ROWS + r] goes on.
 BODY void multiply_panels(code_format f, int8_columns w, const uint8_t *panel_end, int64_t columns, const uint8_t *x, int tokens, float *sums) {
   vec sum[INT8_VECS][INT8_TOKENS];

@@ -14,6 +14,8 @@
 #else
 #define ISA amx
 #endif
+#define FLOAT_TABLE moe_kernels_avx512
+extern const moe_kernels FLOAT_TABLE;
 #define BODY static inline __attribute__((always_inline))
 
 #ifdef MOE_EMULATE_AMX

@@ -7,6 +7,10 @@
 #include <string.h>
 
 #define ISA avx512bf16
+#define FLOAT_TABLE moe_kernels_avx512
+extern const moe_kernels FLOAT_TABLE;
+#define INT8_TABLE moe_kernels_avx512vnni
+extern const moe_kernels INT8_TABLE;
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) {

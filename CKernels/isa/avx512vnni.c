@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define ISA avx512vnni
+#define FLOAT_TABLE moe_kernels_avx512
+extern const moe_kernels FLOAT_TABLE;
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) {

@@ -10,6 +10,8 @@
 #define ISA avxvnni
 #define INT8_TOKENS 3
 #define INT8_VECS 2
+#define FLOAT_TABLE moe_kernels_avx2
+extern const moe_kernels FLOAT_TABLE;
 #define BODY static inline __attribute__((always_inline))
 
 /// The operating system keeps the registers if it does for AVX2. The compiler's own test does not know AVX-VNNI everywhere.

@@ -10,6 +10,8 @@
 
 #define ISA dotprod
 #define INT8_TOKENS 6
+#define FLOAT_TABLE moe_kernels_neon
+extern const moe_kernels FLOAT_TABLE;
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return has_dotprod(); }

@@ -11,6 +11,10 @@
 #define ISA i8mmbf16
 #define INT8_TOKENS 6
 #define BF16_TOKENS 4
+#define FLOAT_TABLE moe_kernels_neon
+extern const moe_kernels FLOAT_TABLE;
+#define INT8_TABLE moe_kernels_i8mm
+extern const moe_kernels INT8_TABLE;
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return has_dotprod() && has_i8mm() && has_bf16(); }

@@ -8,6 +8,7 @@
 #define ISA scalar
 #define PEAK_CHAINS 5
 #define FEW_TOKENS 0
+#define INT8_FEW 0
 #define BODY static inline __attribute__((always_inline))
 
 static bool supported(void) { return true; }
