@@ -14,7 +14,7 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
   @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own; by default where there is one for each.")
   var pinned: Bool?
-  @Option(help: "cpu, blas or auto.") var device = "cpu"
+  @Option(help: "cpu, blas, opencl, opencl:N or auto.") var device = "cpu"
   @Option(help: "float or int8, or both separated by a comma.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @OptionGroup var cache: PackedCacheChoice
@@ -105,7 +105,7 @@ struct Run: ParsableCommand {
     to precisions: [ActivationPrecision], _ layers: [BenchmarkedLayer], _ machine: Machine, _ device: MoELayer.Device
   ) -> String? {
     guard !precisions.contains(.float) else { return nil }
-    guard device == .cpu else { return "--device \(device.rawValue) has no kernel on int8 activations" }
+    guard device == .cpu else { return "--device \(device) has no kernel on int8 activations" }
     let lacking = layers.compactMap { layer -> FormatPair? in
       guard case .preset(_, let formats) = layer, [formats.gateUp, formats.down].allSatisfy({ machine.kernels.int8GEMMName($0) == nil }) else { return nil }
       return formats
