@@ -25,7 +25,7 @@ let package = Package(
   ],
   targets: [
     // Ground.
-    .target(name: "CMoEKernels", path: "CKernels", exclude: ["README.md"], cSettings: [.enableWarning("all")]),
+    .target(name: "CMoEKernels", path: "CKernels", exclude: ["README.md", "opencl"], cSettings: [.enableWarning("all")]),
     .systemLibrary(
       name: "CMoEHwloc", path: "SystemLibraries/CMoEHwloc", pkgConfig: "hwloc",
       providers: [.apt(["libhwloc-dev"]), .brew(["hwloc"])]),
@@ -55,10 +55,13 @@ let package = Package(
       swiftSettings: rules),
     .target(
       name: "MoEOpenCL",
-      dependencies: ["MoEPlacement", .target(name: "CMoEOpenCL", condition: .when(traits: ["OpenCL"]))],
+      dependencies: [
+        "CMoEKernels", "MoETensors", "MoECheckpoint", "MoEPlacement", "MoEExperts", "MoEDispatch", "MoEGroupedGEMM",
+        .target(name: "CMoEOpenCL", condition: .when(traits: ["OpenCL"])),
+      ],
       swiftSettings: rules),
     .target(
-      name: "MoEFamilies", dependencies: ["MoETensors", "MoECheckpoint", "MoEExperts", "MoERouting"],
+      name: "MoEFamilies", dependencies: ["MoETensors", "MoECheckpoint", "MoEPlacement", "MoEExperts", "MoERouting"],
       swiftSettings: rules),
     .target(
       name: "MoE",

@@ -219,6 +219,12 @@ int32_t moe_kernels_count(void);
 /// Table `index` of `moe_kernels_count()`.
 const moe_kernels *moe_kernels_at(int32_t index);
 
+// ---------------------------------------------------------------- OpenCL
+
+/// OpenCL C 1.2 source text of CKernels/opencl, by its file's name without folder and extension: "product_tiles", "q4_0"; NULL for others. A
+/// weight format whose name is known here is read by the OpenCL kernels as it lies.
+const char *moe_opencl_text(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

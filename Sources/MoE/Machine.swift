@@ -14,6 +14,8 @@ public final class Machine: Sendable {
   public let pool: WorkerPool
   /// The kernels of one ISA.
   public let kernels: KernelTable
+  /// The OpenCL devices that layers have used.
+  let openCL: OpenCLContexts
   /// Workspaces of calls that brought none, for the next such call.
   private let idle = Mutex<[Workspace]>([])
 
@@ -22,22 +24,29 @@ public final class Machine: Sendable {
   ///   - threads: worker threads, the caller included; nil for all that the affinity mask and the CPU quota allow.
   ///   - pinned: whether each worker is kept on a CPU of its own; nil where the pool takes every CPU: see `WorkerPool`.
   ///   - kernels: kernels of one ISA; the best by default.
+  ///   - openCL: bounds and files of OpenCL devices.
   /// - Throws: `MoEError.machine` for a number of threads that no pool can have.
-  public init(topology: Topology, threads: Int? = nil, pinned: Bool? = nil, kernels: KernelTable = .best) throws(MoEError) {
+  public init(
+    topology: Topology, threads: Int? = nil, pinned: Bool? = nil, kernels: KernelTable = .best, openCL: OpenCLOptions = OpenCLOptions()
+  ) throws(MoEError) {
     self.topology = topology
     self.kernels = kernels
+    self.openCL = OpenCLContexts(openCL)
     do { pool = try WorkerPool(threads: threads ?? topology.usableThreads, pinned: pinned) } catch { throw .machine("\(error)") }
   }
 
   /// This machine, as hwloc sees it.
   ///
   /// - Throws: as the initialiser.
-  public static func current(threads: Int? = nil, pinned: Bool? = nil, kernels: KernelTable = .best) throws(MoEError) -> Machine {
-    try Machine(topology: .current(), threads: threads, pinned: pinned, kernels: kernels)
+  public static func current(
+    threads: Int? = nil, pinned: Bool? = nil, kernels: KernelTable = .best, openCL: OpenCLOptions = OpenCLOptions()
+  ) throws(MoEError) -> Machine {
+    try Machine(topology: .current(), threads: threads, pinned: pinned, kernels: kernels, openCL: openCL)
   }
 
-  /// What the system refused and what stands in its place: threads, their binding to CPUs (both known after the first call), large pages.
-  public var notes: [String] { pool.notes + [LargePages.obstacle()].compactMap { $0 } }
+  /// What the system refused and what stands in its place: threads, their binding to CPUs (both known after the first call), large pages;
+  /// OpenCL kernels that a driver gets wrong.
+  public var notes: [String] { pool.notes + [LargePages.obstacle()].compactMap { $0 } + openCL.notes }
 
   /// The OpenCL devices found through the ICD loader, and notes on platforms that failed.
   ///

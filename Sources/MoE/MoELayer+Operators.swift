@@ -4,6 +4,7 @@ public import MoEDispatch
 internal import MoEExperts
 public import MoEFamilies
 internal import MoEGroupedGEMM
+internal import MoEPlacement
 public import MoERouting
 internal import MoETensors
 
@@ -23,11 +24,12 @@ extension MoELayer {
   /// - Parameters:
   ///   - plan: a plan of this layer.
   ///   - hiddenStates: [plan.tokenCount, expert width]: the layer's input, projected where the experts are latent.
-  /// - Throws: `MoEError.rows` for other shapes.
+  /// - Throws: `MoEError.rows` for other shapes; `.openCL` when a device fails.
   public func gateUp(_ plan: DispatchPlan, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
     let activated = FloatRows(count: plan.rows, columns: weights.experts.intermediate), memory = StageMemory()
-    backend.gateUp(pass(plan, input: hiddenStates.rows, activated: activated), nil, memory, feedsDown: false)
+    let pass = pass(plan, input: hiddenStates.rows, activated: activated)
+    try MoEError.computing { () throws(OpenCLError) in try backend.gateUp(pass, nil, memory, feedsDown: false) }
     withExtendedLifetime(memory) {}
     return activated.states
   }
@@ -37,11 +39,12 @@ extension MoELayer {
   /// - Parameters:
   ///   - plan: the plan that `gateUp` was given.
   ///   - activated: [plan.rows, intermediate].
-  /// - Throws: `MoEError.rows` for other shapes.
+  /// - Throws: `MoEError.rows` for other shapes; `.openCL` when a device fails.
   public func down(_ plan: DispatchPlan, _ activated: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, activated, rows: plan.rows, columns: weights.experts.intermediate)
     let outputs = FloatRows(count: plan.rows, columns: weights.experts.hidden), memory = StageMemory()
-    backend.down(pass(plan, activated: activated.rows), into: outputs, memory)
+    let pass = pass(plan, activated: activated.rows)
+    try MoEError.computing { () throws(OpenCLError) in try backend.down(pass, into: outputs, memory) }
     withExtendedLifetime(memory) {}
     return outputs.states
   }
@@ -52,12 +55,13 @@ extension MoELayer {
   ///   - plan: the plan that `gateUp` was given.
   ///   - outputs: [plan.rows, expert width].
   ///   - hiddenStates: what `gateUp` was given.
-  /// - Throws: `MoEError.rows` for other shapes.
+  /// - Throws: `MoEError.rows` for other shapes; `.openCL` when a device fails.
   public func combine(_ plan: DispatchPlan, _ outputs: HiddenStates, _ hiddenStates: HiddenStates) throws(MoEError) -> HiddenStates {
     try check(plan, outputs, rows: plan.rows, columns: weights.experts.hidden)
     try check(plan, hiddenStates, rows: plan.tokenCount, columns: weights.experts.hidden)
     let output = FloatRows(count: plan.tokenCount, columns: weights.experts.hidden)
-    backend.combine(pass(plan, input: hiddenStates.rows), outputs.rows, into: output, adding: false)
+    let pass = pass(plan, input: hiddenStates.rows), rows = outputs.rows
+    try MoEError.computing { () throws(OpenCLError) in try backend.combine(pass, rows, into: output, adding: false) }
     return output.states
   }
 

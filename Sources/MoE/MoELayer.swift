@@ -4,6 +4,8 @@ public import MoECheckpoint
 public import MoEExperts
 public import MoEFamilies
 internal import MoEGroupedGEMM
+internal import MoEOpenCL
+internal import MoEPlacement
 public import MoERouting
 public import MoETensors
 
@@ -19,15 +21,22 @@ public struct MoELayer: Sendable {
   public let weights: LayerWeights
   /// What the cache of packed weights did when the layer was made; nil without one, and where no matrix lies in panels.
   public let packedCache: PackedCache.Report?
+  /// Where the experts are computed.
+  public let device: Device
   let backend: any GroupedGEMMBackend
   let machine: Machine
 
   /// Where the experts are computed.
-  public enum Device: String, Sendable, CaseIterable {
+  public enum Device: Sendable, Hashable, CustomStringConvertible {
     /// The package's kernels, on the threads of the machine's pool.
     case cpu
     /// f32 through OpenBLAS; its bits depend on rows and threads.
     case blas
+    /// An OpenCL device, by its index in `Machine.openCLDevices()`; routing stays on the CPU.
+    case openCL(Int)
+
+    /// "cpu", "blas", "opencl:0".
+    public var description: String { switch self { case .cpu: "cpu"; case .blas: "blas"; case .openCL(let index): "opencl:\(index)" } }
   }
 
   /// Layer `layer` of a checkpoint.
@@ -69,7 +78,7 @@ public struct MoELayer: Sendable {
   /// A layer from parts; the policy for non-finite logits is the router's.
   ///
   /// - Throws: `MoEError.shape` when the weights are not those of the configuration or there is no memory to pack them, `.machine` when the
-  ///   device is not built in.
+  ///   device is not built in, `.openCL` when an OpenCL device is not there, has no room for the weights or cannot run the kernels.
   public init(
     configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
     layout: WeightLayout? = nil, packedCache: PackedCache? = nil
@@ -77,6 +86,7 @@ public struct MoELayer: Sendable {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     self.configuration = configuration
     self.machine = machine
+    self.device = device
     switch device {
     case .cpu:
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
@@ -90,6 +100,10 @@ public struct MoELayer: Sendable {
         throw .machine("the package was built without the trait OpenBLAS")
       }
       backend = blas
+    case .openCL(let index):
+      self.weights = weights
+      self.packedCache = nil
+      backend = try MoEError.computing { () throws(OpenCLError) in try machine.openCL.backend(on: index, weights.banks, weights.projections) }
     }
   }
 
@@ -129,7 +143,8 @@ public struct MoELayer: Sendable {
   ///   - sequenceLengths: tokens of each sequence, for routers that count capacity by sequence; nil for one sequence.
   ///   - workspace: memory of the call; nil for one that the machine keeps.
   /// - Returns: the experts and weights used; while they are held, the next call with the workspace makes new arrays.
-  /// - Throws: `MoEError.rows` for other shapes; `.routing` for assignments that do not fit; `.workspaceInUse`.
+  /// - Throws: `MoEError.rows` for other shapes; `.routing` for assignments that do not fit; `.workspaceInUse`; `.openCL` when a device fails,
+  ///   after which the output holds nothing.
   @discardableResult
   public func forward(
     _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil, workspace: Workspace? = nil
@@ -152,31 +167,32 @@ public struct MoELayer: Sendable {
     memory.routed.plan.sort(routing, experts: weights.experts.count)
     if weights.shared != nil { memory.shared.plan.sort(everyToken: sharedCoefficients(hidden, in: memory)) }
     finished(.plan)
-    let routed = memory.routed.pass(weights.experts, input: project(hidden, memory))
+    let input = try MoEError.computing { () throws(OpenCLError) in try project(hidden, memory) }
+    let routed = memory.routed.pass(weights.experts, input: input)
     let shared = weights.shared.map { memory.shared.pass($0, input: hidden) }
-    backend.gateUp(routed, shared, memory.stages, feedsDown: true)
+    try MoEError.computing { () throws(OpenCLError) in try backend.gateUp(routed, shared, memory.stages, feedsDown: true) }
     finished(.gateUp)
-    downCombined(routed, shared, into: result, memory)
+    try MoEError.computing { () throws(OpenCLError) in try downCombined(routed, shared, into: result, memory) }
     finished(.down)
     result.finish(weights.outputBias, into: output, on: machine.pool)
     return routing
   }
 
   /// The rows that the routed experts read: the layer's own, or their projection into the experts' width.
-  private func project(_ hidden: FloatRows, _ memory: Workspace) -> FloatRows {
+  private func project(_ hidden: FloatRows, _ memory: Workspace) throws(OpenCLError) -> FloatRows {
     guard let latentIn = weights.latentIn else { return hidden }
     let latent = FloatRows(count: hidden.count, columns: latentIn.rows, in: memory.latent)
-    backend.project(latentIn, hidden, into: latent, memory.stages)
+    try backend.project(latentIn, hidden, into: latent, memory.stages)
     return latent
   }
 
   /// The sum of all experts' rows; latent experts' are projected before the shared expert's are added.
-  private func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into result: FloatRows, _ memory: Workspace) {
-    guard let latentOut = weights.latentOut else { return backend.downCombined(routed, shared, into: result, adding: false, memory.stages) }
+  private func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into result: FloatRows, _ memory: Workspace) throws(OpenCLError) {
+    guard let latentOut = weights.latentOut else { return try backend.downCombined(routed, shared, into: result, adding: false, memory.stages) }
     let combined = FloatRows(count: result.count, columns: latentOut.columns, in: memory.combined)
-    backend.downCombined(routed, nil, into: combined, adding: false, memory.stages)
-    backend.project(latentOut, combined, into: result, memory.stages)
-    if let shared { backend.downCombined(shared, nil, into: result, adding: true, memory.stages) }
+    try backend.downCombined(routed, nil, into: combined, adding: false, memory.stages)
+    try backend.project(latentOut, combined, into: result, memory.stages)
+    if let shared { try backend.downCombined(shared, nil, into: result, adding: true, memory.stages) }
   }
 
   private func check(_ input: RowView, _ output: MutableRowView, _ routing: RouterOutput?) throws(MoEError) {
@@ -195,17 +211,24 @@ public struct MoELayer: Sendable {
 extension MoELayer {
   /// The same layer with other weights of the same configuration, in the layout they have: for taking parts out and comparing.
   ///
-  /// - Throws: `MoEError.shape` when the weights are not those of the configuration.
+  /// - Throws: `MoEError.shape` when the weights are not those of the configuration; `.openCL` when they do not fit a device.
   public func replacing(_ weights: LayerWeights) throws(MoEError) -> MoELayer {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
-    return MoELayer(configuration: configuration, weights: weights, backend: backend, machine: machine)
+    var backend = backend
+    if case .openCL(let index) = device {
+      backend = try MoEError.computing { () throws(OpenCLError) in
+        try machine.openCL.backend(on: index, weights.banks, weights.projections, former: backend)
+      }
+    }
+    return MoELayer(self, weights: weights, backend: backend)
   }
 
-  private init(configuration: MoEConfiguration, weights: LayerWeights, backend: any GroupedGEMMBackend, machine: Machine) {
-    self.configuration = configuration
+  private init(_ layer: MoELayer, weights: LayerWeights, backend: any GroupedGEMMBackend) {
+    configuration = layer.configuration
     self.weights = weights
     packedCache = nil
+    device = layer.device
     self.backend = backend
-    self.machine = machine
+    machine = layer.machine
   }
 }

@@ -7,6 +7,9 @@ extension PackedMatrix {
   /// Number of the layout of panels that this version reads and writes.
   package static var panelLayout: Int { Int(MOE_PANEL_LAYOUT) }
 
+  /// Keeps the codes where they are.
+  package var holder: AnyObject { owner }
+
   /// The file that the codes lie in; nil when they lie in memory.
   package var file: (any FilePages)? { owner as? any FilePages }
 

@@ -29,6 +29,12 @@ public struct LayerWeights: Sendable {
 }
 
 extension LayerWeights {
+  /// The routed experts and the shared one.
+  package var banks: [ExpertBank] { [experts] + [shared].compactMap { $0 } }
+
+  /// The matrices around the experts.
+  package var projections: [PackedMatrix] { [latentIn, latentOut].compactMap { $0 } }
+
   /// Bytes of the same weights in another layout; nil for the one that a layer on the CPU chooses by itself.
   public func residentBytes(in layout: WeightLayout?) -> Int {
     var bytes = residentBytes

@@ -1,6 +1,7 @@
 // What can go wrong between a checkpoint and a layer's output.
 
 public import MoECheckpoint
+public import MoEPlacement
 public import MoERouting
 public import MoETensors
 
@@ -28,6 +29,8 @@ public enum MoEError: Error, CustomStringConvertible {
   case rows(expected: [Int], found: [Int])
   /// A machine resource: threads, devices.
   case machine(String)
+  /// A call into OpenCL failed; the same weights may be computed on the CPU.
+  case openCL(OpenCLError)
   /// Another call is using the workspace.
   case workspaceInUse
 
@@ -46,6 +49,7 @@ public enum MoEError: Error, CustomStringConvertible {
       "no MoE layer \(layer); found \(found.isEmpty ? "none" : found.prefix(8).joined(separator: ", ") + (found.count > 8 ? ", .. (\(found.count))" : ""))"
     case .rows(let expected, let found): "expected rows of shape \(expected), found \(found)"
     case .machine(let reason): reason
+    case .openCL(let error): "\(error)"
     case .workspaceInUse: "the workspace is in use by another call; a workspace serves one call at a time"
     }
   }
@@ -58,6 +62,11 @@ public enum MoEError: Error, CustomStringConvertible {
   /// Runs `body`, turning a shape error into this type.
   package static func shaping<T>(_ body: () throws(ShapeError) -> T) throws(MoEError) -> T {
     do { return try body() } catch { throw .shape(error) }
+  }
+
+  /// Runs `body`, turning a device's error into this type.
+  package static func computing<T>(_ body: () throws(OpenCLError) -> T) throws(MoEError) -> T {
+    do { return try body() } catch { throw .openCL(error) }
   }
 
   /// Runs `body`, turning a routing error into this type.

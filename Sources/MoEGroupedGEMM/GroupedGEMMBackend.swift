@@ -2,14 +2,15 @@
 
 package import MoEDispatch
 package import MoEExperts
+package import MoEPlacement
 package import MoETensors
 
 /// Where the products of experts and rows are computed.
 ///
 /// Rows of a plan are sorted by expert; a row's result depends on nothing but the row and its expert. Routed experts and the shared
-/// one are computed together, as one list of tasks.
+/// one are computed together, as one list of tasks. Only what is computed on a device throws.
 package protocol GroupedGEMMBackend: Sendable {
-  /// The device, as kernbench names it: "cpu", "blas".
+  /// The device, as kernbench names it: "cpu", "blas", "opencl:0".
   var name: String { get }
 
   /// What activations are rounded to for some product of these experts; `float` where they are for none.
@@ -18,20 +19,20 @@ package protocol GroupedGEMMBackend: Sendable {
   /// activated[row] = act(gate x) * up x for the token x of every row of each plan.
   ///
   /// - Parameter feedsDown: true when `downCombined` follows with the same memory: the backend may keep the rows there in a form of its own.
-  func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool)
+  func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) throws(OpenCLError)
 
   /// output[token] = sum over its rows, in order of expert, of coefficient * (down activated[row] (+ bias)), plus identity experts' share of the
   /// input, plus the shared expert's row; added to what is there when `adding`. Follows `gateUp`, which fed it.
-  func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool, _ memory: StageMemory)
+  func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool, _ memory: StageMemory) throws(OpenCLError)
 
   /// outputs[row] = down activated[row] (+ bias), alone.
-  func down(_ pass: ExpertPass, into outputs: FloatRows, _ memory: StageMemory)
+  func down(_ pass: ExpertPass, into outputs: FloatRows, _ memory: StageMemory) throws(OpenCLError)
 
   /// output[token] = sum over its rows of `outputs`, in the order and with the bits of `downCombined`, alone; added to what is there when `adding`.
-  func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool)
+  func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool) throws(OpenCLError)
 
   /// outputs = matrix x for every row: dense projections around the experts.
-  func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory)
+  func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) throws(OpenCLError)
 }
 
 /// One bank's share of a call: its plan, and the rows before and between its two products.
@@ -42,7 +43,7 @@ package struct ExpertPass: Sendable {
   package let input: FloatRows
   /// [plan.rows, bank.intermediate].
   package let activated: FloatRows
-  let memory: PassMemory
+  package let memory: PassMemory
 
   package init(_ bank: ExpertBank, _ plan: DispatchPlan, input: FloatRows, activated: FloatRows, in memory: PassMemory) {
     self.bank = bank

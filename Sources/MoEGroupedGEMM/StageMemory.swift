@@ -6,7 +6,7 @@ internal import MoETensors
 /// What the stages of one forward pass share; a stage uses the memory of the one before again.
 package final class StageMemory: Sendable {
   /// Of a projection around the experts.
-  let projection = PassMemory()
+  package let projection = PassMemory()
   let scratch = GrowableBuffer(), queues = GrowableBuffer()
 
   package init() {}
@@ -22,11 +22,16 @@ package final class StageMemory: Sendable {
 /// into pieces, and the rows behind down where they are not combined at once.
 package final class PassMemory: Sendable {
   let weighted = GrowableBuffer(), rounded = GrowableBuffer(), activated = GrowableBuffer(), pieces = GrowableBuffer(), outputs = GrowableBuffer()
+  /// What a device keeps from one stage and call to the next; written by the one call that the memory serves.
+  package nonisolated(unsafe) var device: (any AnyObject & Sendable)?
 
   package init() {}
 
   /// Gives the memory back.
-  package func release() { for buffer in [weighted, rounded, activated, pieces, outputs] { buffer.release() } }
+  package func release() {
+    for buffer in [weighted, rounded, activated, pieces, outputs] { buffer.release() }
+    device = nil
+  }
 }
 
 /// Memory of one worker for one stage.

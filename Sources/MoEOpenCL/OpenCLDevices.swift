@@ -45,8 +45,32 @@ public enum OpenCL {
     return discovery
   }
 
+  /// The device at `index` of `discover().devices`, as the interface knows it.
+  ///
+  /// - Throws: `OpenCLError` of `clGetDeviceIDs` with `CL_DEVICE_NOT_FOUND` when there are fewer.
+  static func device(at index: Int) throws(OpenCLError) -> (device: ComputeDevice, handle: cl_device_id, platform: cl_platform_id) {
+    let found = try discover().devices
+    guard found.indices.contains(index) else {
+      throw OpenCLError(call: "clGetDeviceIDs", status: CL_DEVICE_NOT_FOUND, detail: "device \(index) of \(found.count)")
+    }
+    let platform = try platforms()[found[index].platformIndex]
+    return (found[index], try devices(of: platform)[found[index].deviceIndex], platform)
+  }
+
   /// The loader's platforms; the list order gives `ComputeDevice.platformIndex`.
   static func platforms() throws(OpenCLError) -> [cl_platform_id] {
+    _ = areSetUp
+    return try listPlatforms()
+  }
+
+  /// Loader and drivers set themselves up in their first calls, and not all of them bear two threads doing that: one goes first.
+  private static let areSetUp: Void = {
+    for platform in (try? listPlatforms()) ?? [] {
+      for device in (try? devices(of: platform)) ?? [] { _ = try? text(device, CL_DEVICE_NAME) }
+    }
+  }()
+
+  private static func listPlatforms() throws(OpenCLError) -> [cl_platform_id] {
     var count: cl_uint = 0
     let status = clGetPlatformIDs(0, nil, &count)
     // CL_PLATFORM_NOT_FOUND_KHR: a loader without a single driver.
@@ -103,7 +127,7 @@ public enum OpenCL {
     try number(device, parameter, as: cl_bool.self) != 0
   }
 
-  private static func number<Value: BitwiseCopyable>(
+  static func number<Value: BitwiseCopyable>(
     _ device: cl_device_id, _ parameter: Int32, as type: Value.Type
   ) throws(OpenCLError) -> Value {
     let value = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<Value>.size, alignment: MemoryLayout<Value>.alignment)
@@ -113,7 +137,7 @@ public enum OpenCL {
     return value.load(as: Value.self)
   }
 
-  private static func text(_ device: cl_device_id, _ parameter: Int32) throws(OpenCLError) -> String {
+  static func text(_ device: cl_device_id, _ parameter: Int32) throws(OpenCLError) -> String {
     var size = 0
     try check("clGetDeviceInfo", clGetDeviceInfo(device, cl_device_info(parameter), 0, nil, &size))
     guard size > 0 else { return "" }

@@ -11,28 +11,31 @@ struct DeviceChoice {
   /// - Throws: `DeviceError`.
   init(_ name: String) throws(DeviceError) {
     if name == "auto" {
-      device = .cpu
-      note = "device auto: cpu"
+      let gpu = (try? OpenCL.devices())?.firstIndex { $0.kind == .gpu }
+      device = gpu.map { .openCL($0) } ?? .cpu
+      note = "device auto: \(device)"
       return
     }
-    if name == "opencl" || name.hasPrefix("opencl:") { throw .noBackend(name) }
-    guard let device = MoELayer.Device(rawValue: name) else { throw .unknown(name) }
-    self.device = device
+    switch name {
+    case "cpu": device = .cpu
+    case "blas": device = .blas
+    case "opencl": device = .openCL(0)
+    default:
+      let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+      guard parts.count == 2, parts[0] == "opencl", let index = Int(parts[1]), index >= 0 else { throw .unknown(name) }
+      device = .openCL(index)
+    }
     note = nil
   }
 }
 
 /// Why a device cannot be computed on.
 enum DeviceError: Error, CustomStringConvertible {
-  case noBackend(String)
   case unknown(String)
 
   var description: String {
     switch self {
-    case .noBackend(let name): "--device \(name): the OpenCL backend is not in this version; there are \(Self.names)"
-    case .unknown(let name): "unknown device '\(name)'; there are \(Self.names)"
+    case .unknown(let name): "unknown device '\(name)'; there are cpu, blas, opencl, opencl:N and auto"
     }
   }
-
-  private static var names: String { (MoELayer.Device.allCases.map(\.rawValue) + ["auto"]).joined(separator: ", ") }
 }

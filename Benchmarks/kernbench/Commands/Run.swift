@@ -14,7 +14,7 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
   @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own; by default where there is one for each.")
   var pinned: Bool?
-  @Option(help: "cpu, blas or auto.") var device = "cpu"
+  @Option(help: "cpu, blas, opencl, opencl:N or auto.") var device = "cpu"
   @Option(help: "float, int8, bfloat16, or some of them separated by commas.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @OptionGroup var cache: PackedCacheChoice
@@ -101,7 +101,7 @@ struct Run: ParsableCommand {
   ) -> String? {
     guard !precisions.contains(.float) else { return nil }
     let kind = "kernel on \(precisions.map(\.rawValue).joined(separator: " or ")) activations"
-    guard device == .cpu else { return "--device \(device.rawValue) has no \(kind)" }
+    guard device == .cpu else { return "--device \(device) has no \(kind)" }
     let lacking = layers.compactMap { layer -> FormatPair? in
       guard case .preset(_, let formats) = layer, !precisions.contains(where: { formats.hasKernel(on: $0, machine.kernels) }) else { return nil }
       return formats

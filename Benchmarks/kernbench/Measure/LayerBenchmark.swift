@@ -38,7 +38,7 @@ final class LayerBenchmark {
   /// Why the precision asked for is not to be had; nil when it is.
   var obstacle: String? {
     guard layer.activations != activations else { return nil }
-    return "\(device == .cpu ? format : device.rawValue) has no kernel on \(activations.rawValue) activations"
+    return "\(device == .cpu ? format : "\(device)") has no kernel on \(activations.rawValue) activations"
   }
 
   /// Checks and times `tokens` tokens a call, for about `seconds`.
@@ -55,7 +55,7 @@ final class LayerBenchmark {
   /// The row of these times; none where the error is out of bound.
   func row(tokens: Int, times: Row.Times?, error: Double, bound: Double? = nil) -> Row {
     Row(
-      layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: device.rawValue,
+      layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: "\(device)",
       layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound ?? self.bound,
       residentBytes: layer.weights.residentBytes, isCached: isCached, isOversubscribed: machine.isOversubscribed)
   }
@@ -66,8 +66,9 @@ final class LayerBenchmark {
   private var kernel: String {
     if device == .blas { return "cblas_sgemm" }
     let first = layer.weights.experts.experts[0]
-    let names = [first.up, first.down].map { matrix in
-      (matrix.suitsRounded ? machine.kernels.gemmName(matrix.format, on: activations) : nil) ?? machine.kernels.gemmName(matrix.format)
+    let names = [first.up, first.down].map { (matrix: PackedMatrix) -> String in
+      if case .openCL = device { return "product_\(matrix.format)_opencl" }
+      return (matrix.suitsRounded ? machine.kernels.gemmName(matrix.format, on: activations) : nil) ?? machine.kernels.gemmName(matrix.format)
     }
     return names[0] == names[1] ? names[0] : names.joined(separator: "/")
   }

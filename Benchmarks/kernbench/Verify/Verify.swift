@@ -8,7 +8,7 @@ struct Verify: ParsableCommand {
     abstract: "Checks every fixture below PATH: layer cases, formats, packed matrices, GGUF layers, whole checkpoints.")
 
   @Argument(help: "Files or folders.") var paths: [String]
-  @Option(help: "cpu, blas or auto.") var device = "cpu"
+  @Option(help: "cpu, blas, opencl, opencl:N or auto.") var device = "cpu"
   @Option(help: "float, int8, bfloat16 or both: float and what the weights have a kernel for.") var activations = Activations.both
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?

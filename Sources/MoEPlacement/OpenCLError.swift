@@ -1,24 +1,28 @@
-// An OpenCL failure: the call, its status number and the number's name.
+// An OpenCL failure as a value: the call, its status number and the number's name.
 
-/// A call into OpenCL that did not succeed.
+/// A call into OpenCL that did not succeed, or a kernel that did not give what it must.
 public struct OpenCLError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The function, as the specification spells it.
   public let call: String
-  /// The status it returned.
+  /// The status it returned; of an event, the state it was left in.
   public let status: Int32
+  /// What is known beyond the status: sizes, a compiler's message, the device.
+  public let detail: String
 
   /// The failure of `call` with `status`.
-  public init(call: String, status: Int32) {
+  public init(call: String, status: Int32, detail: String = "") {
     self.call = call
     self.status = status
+    self.detail = detail
   }
 
   /// The status's name in the specification, or its number.
   public var name: String { Self.names[status] ?? "status \(status)" }
 
-  public var description: String { "\(call) failed: \(name) (\(status))" }
+  public var description: String { "\(call) failed: \(name) (\(status))" + (detail.isEmpty ? "" : ": \(detail)") }
 
   private static let names: [Int32: String] = [
+    0: "CL_COMPLETE", 1: "CL_RUNNING", 2: "CL_SUBMITTED", 3: "CL_QUEUED",
     -1: "CL_DEVICE_NOT_FOUND", -2: "CL_DEVICE_NOT_AVAILABLE", -3: "CL_COMPILER_NOT_AVAILABLE",
     -4: "CL_MEM_OBJECT_ALLOCATION_FAILURE", -5: "CL_OUT_OF_RESOURCES", -6: "CL_OUT_OF_HOST_MEMORY",
     -7: "CL_PROFILING_INFO_NOT_AVAILABLE", -8: "CL_MEM_COPY_OVERLAP", -9: "CL_IMAGE_FORMAT_MISMATCH",

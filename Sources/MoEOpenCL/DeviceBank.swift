@@ -1,0 +1,55 @@
+// An expert bank on a device, in as many parts as buffers of the device's size ask for.
+
+#if OpenCL
+import MoEExperts
+import MoEPlacement
+
+/// Neighbouring experts of a bank: their two products.
+struct BankPart: Sendable {
+  let gateUp: DeviceProduct, down: DeviceProduct
+  var experts: Range<Int> { gateUp.experts }
+}
+
+/// The experts of a bank, uploaded.
+final class DeviceBank: Sendable {
+  let parts: [BankPart]
+  /// Keeps what `parts` borrow, and the identity that the bank is known by.
+  private let borrowed: BorrowedExperts
+
+  init(_ bank: ExpertBank, in context: OpenCLContext) throws(OpenCLError) {
+    borrowed = bank.borrowed
+    parts = try Self.parts(bank, bank.experts.indices, in: context)
+  }
+
+  /// One part, or where some buffer would be larger than the device takes, those of both halves.
+  private static func parts(_ bank: ExpertBank, _ experts: Range<Int>, in context: OpenCLContext) throws(OpenCLError) -> [BankPart] {
+    do throws(OpenCLError) {
+      return [try part(bank, experts, in: context)]
+    } catch where error.isBufferSize && experts.count > 1 {
+      let middle = (experts.lowerBound + experts.upperBound) / 2
+      return try parts(bank, experts.lowerBound..<middle, in: context) + parts(bank, middle..<experts.upperBound, in: context)
+    }
+  }
+
+  private static func part(_ bank: ExpertBank, _ range: Range<Int>, in context: OpenCLContext) throws(OpenCLError) -> BankPart {
+    let experts = bank.experts[range]
+    func matrices(_ path: (Expert) -> PackedMatrix) -> [HostMatrix] { experts.map { HostMatrix(path($0)) } }
+    func biases(_ path: (Expert) -> [Float]?, _ width: Int) -> [Float]? {
+      experts.contains { path($0) != nil } ? experts.flatMap { path($0) ?? [Float](repeating: 0, count: width) } : nil
+    }
+    let upBiases = biases(\.upBias, bank.intermediate), gateBiases = biases(\.gateBias, bank.intermediate)
+    let none = [Float](repeating: 0, count: experts.count * bank.intermediate)
+    return BankPart(
+      gateUp: try DeviceProduct(
+        range, up: matrices(\.up), gate: bank.isGated ? matrices { $0.gate! } : nil,
+        biases: upBiases == nil && gateBiases == nil ? nil : (upBiases ?? none) + (bank.isGated ? gateBiases ?? none : []),
+        ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput), in: context),
+      down: try DeviceProduct(range, up: matrices(\.down), biases: biases(\.downBias, bank.hidden), in: context))
+  }
+}
+
+extension OpenCLError {
+  /// True when a buffer is larger than the device takes.
+  fileprivate var isBufferSize: Bool { call == "clCreateBuffer" && name == "CL_INVALID_BUFFER_SIZE" }
+}
+#endif

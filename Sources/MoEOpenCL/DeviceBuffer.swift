@@ -1,0 +1,96 @@
+// Memory of a device: of its own, or the host's where both share it.
+
+#if OpenCL
+import CMoEOpenCL
+import MoEPlacement
+
+/// A buffer; given back with the object unless the device is lost: then it stays, and what it lies in too.
+final class DeviceBuffer: @unchecked Sendable {
+  let memory: cl_mem
+  let byteCount: Int
+  private let context: OpenCLContext
+  private let owner: AnyObject?
+
+  /// `byteCount` bytes that host and device write.
+  init(_ byteCount: Int, in context: OpenCLContext) throws(OpenCLError) {
+    let byteCount = max(byteCount, 64)
+    try context.take(byteCount)
+    do throws(OpenCLError) {
+      memory = try Self.make(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, byteCount, nil, in: context)
+    } catch {
+      context.giveBack(byteCount)
+      throw error
+    }
+    (self.byteCount, self.context, owner) = (byteCount, context, nil)
+  }
+
+  /// The host's bytes as they lie, for reading only; `owner` keeps them.
+  init(borrowing bytes: UnsafeRawBufferPointer, owner: AnyObject, in context: OpenCLContext) throws(OpenCLError) {
+    memory = try Self.make(CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), in: context)
+    (byteCount, self.context, self.owner) = (bytes.count, context, owner)
+  }
+
+  deinit {
+    guard !context.isLost else {
+      if let owner { _ = Unmanaged.passRetained(owner) }
+      return
+    }
+    clReleaseMemObject(memory)
+    if owner == nil { context.giveBack(byteCount) }
+  }
+
+  private static func make(
+    _ flags: Int32, _ byteCount: Int, _ host: UnsafeMutableRawPointer?, in context: OpenCLContext
+  ) throws(OpenCLError) -> cl_mem {
+    try context.demandUse()
+    guard byteCount <= context.device.maxAllocationBytes else {
+      throw OpenCLError(
+        call: "clCreateBuffer", status: CL_INVALID_BUFFER_SIZE,
+        detail: "\(byteCount) bytes, \(context.device.name) takes \(context.device.maxAllocationBytes) at most")
+    }
+    var status: cl_int = 0
+    let memory = clCreateBuffer(context.context, cl_mem_flags(flags), byteCount, host, &status)
+    try context.check("clCreateBuffer", status, "\(byteCount) bytes on \(context.device.name)")
+    return memory!
+  }
+
+  /// Lets the host write the first `count` bytes; commands enqueued later see them.
+  func write(_ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
+    guard count > 0 else { return }
+    try map(CL_MAP_WRITE_INVALIDATE_REGION, count, body)
+  }
+
+  /// Lets the host read the first `count` bytes once all commands before have ended.
+  func read(_ count: Int, _ body: (UnsafeRawPointer) -> Void) throws(OpenCLError) {
+    guard count > 0 else { return }
+    try map(CL_MAP_READ, count) { body($0) }
+  }
+
+  private func map(_ flags: Int32, _ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
+    try context.demandUse()
+    var event: cl_event?, status: cl_int = 0
+    let address = clEnqueueMapBuffer(context.queue, memory, cl_bool(CL_FALSE), cl_map_flags(flags), 0, count, 0, nil, &event, &status)
+    try context.check("clEnqueueMapBuffer", status, "\(count) bytes")
+    try context.check("clFlush", clFlush(context.queue))
+    try context.wait(for: event!)
+    body(address!)
+    try context.check("clEnqueueUnmapMemObject", clEnqueueUnmapMemObject(context.queue, memory, address, 0, nil, nil))
+  }
+}
+
+/// A buffer that grows to what is asked of it.
+final class GrowableDeviceBuffer: @unchecked Sendable {
+  private(set) var buffer: DeviceBuffer?
+
+  /// A buffer of at least `byteCount` bytes; what was in it is gone when it grows.
+  @discardableResult
+  func room(_ byteCount: Int, in context: OpenCLContext) throws(OpenCLError) -> DeviceBuffer {
+    if let buffer, buffer.byteCount >= byteCount { return buffer }
+    let held = buffer?.byteCount ?? 0
+    buffer = nil
+    let grown = try DeviceBuffer(min(max(byteCount, held + held / 2), max(byteCount, context.device.maxAllocationBytes)), in: context)
+    buffer = grown
+    return grown
+  }
+}
+#endif

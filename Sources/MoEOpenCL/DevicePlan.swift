@@ -1,0 +1,87 @@
+// A dispatch plan on a device: its lists in one buffer, its rows in tiles of one expert.
+
+#if OpenCL
+import MoEDispatch
+import MoEPlacement
+
+/// Tiles of one launch: three numbers and a gap each, from `place` of the lists on.
+struct TileList {
+  let part: Int, isFew: Bool
+  let place: Int, count: Int
+}
+
+/// Where the lists of a plan begin, in elements of four bytes.
+struct ListPlaces {
+  var tokens = 0, weights = 0, rowOf = 0, rowOffsets = 0
+  /// Nil where no expert returns its input.
+  var identity: Int?
+}
+
+/// The plan of one pass, uploaded.
+struct DevicePlan {
+  private(set) var tiles: [TileList] = []
+  private(set) var places = ListPlaces()
+  private var count = 0
+
+  /// Cuts the rows of each expert into tiles; `parts` are the experts of each part of the bank.
+  mutating func cut(_ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape) {
+    tiles.removeAll(keepingCapacity: true)
+    count = 0
+    for (part, experts) in parts.enumerated() {
+      for isFew in [true, false] {
+        var number = 0
+        Self.forEachTile(plan, experts, shape) { _, rows in if (rows.count <= shape.few) == isFew { number += 1 } }
+        if number > 0 { tiles.append(TileList(part: part, isFew: isFew, place: count, count: number)) }
+        count += 4 * number
+      }
+    }
+    func room(_ length: Int) -> Int {
+      count += length
+      return count - length
+    }
+    places.tokens = room(plan.rows)
+    places.weights = room(plan.rows)
+    places.rowOf = room(plan.rowOf.count)
+    places.rowOffsets = room(plan.rowOffsets.count)
+    places.identity = plan.identityWeights.isEmpty ? nil : room(plan.identityWeights.count)
+  }
+
+  /// Writes the lists.
+  func upload(
+    _ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape, to lists: GrowableDeviceBuffer, in context: OpenCLContext
+  ) throws(OpenCLError) {
+    let byteCount = 4 * count
+    try lists.room(byteCount, in: context).write(byteCount) { memory in
+      let integers = memory.assumingMemoryBound(to: Int32.self), floats = memory.assumingMemoryBound(to: Float.self)
+      var tile = integers
+      for experts in parts {
+        for isFew in [true, false] {
+          Self.forEachTile(plan, experts, shape) { expert, rows in
+            guard (rows.count <= shape.few) == isFew else { return }
+            (tile[0], tile[1], tile[2], tile[3]) = (Int32(expert), Int32(rows.lowerBound), Int32(rows.count), 0)
+            tile += 4
+          }
+        }
+      }
+      for (index, token) in plan.tokens.enumerated() { integers[places.tokens + index] = token }
+      for (index, weight) in plan.weights.enumerated() { floats[places.weights + index] = weight }
+      for (index, row) in plan.rowOf.enumerated() { integers[places.rowOf + index] = Int32(row) }
+      for (index, offset) in plan.rowOffsets.enumerated() { integers[places.rowOffsets + index] = Int32(offset) }
+      if let identity = places.identity {
+        for (index, weight) in plan.identityWeights.enumerated() { floats[identity + index] = weight }
+      }
+    }
+  }
+
+  private static func forEachTile(
+    _ plan: DispatchPlan, _ experts: Range<Int>, _ shape: TileShape, _ body: (_ expert: Int, _ rows: Range<Int>) -> Void
+  ) {
+    for expert in plan.activeExperts where experts.contains(Int(expert)) {
+      let rows = plan.rows(of: Int(expert))
+      for first in stride(from: rows.lowerBound, to: rows.upperBound, by: shape.groupTokens) {
+        body(Int(expert), first..<min(first + shape.groupTokens, rows.upperBound))
+      }
+    }
+  }
+}
+#endif

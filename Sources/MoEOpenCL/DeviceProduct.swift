@@ -1,0 +1,126 @@
+// One product of neighbouring experts on a device: its matrices, its program, and its launches.
+
+#if OpenCL
+import CMoEKernels
+import CMoEOpenCL
+import MoEExperts
+import MoEPlacement
+import MoETensors
+
+/// What a product does beside multiplying.
+struct ProductRole {
+  /// Applied to a finished sum; nil for none.
+  var activation: moe_expert_activation?
+  /// True when a row is multiplied by its coefficient first.
+  var weighsInput = false
+}
+
+/// y = W x for the rows of the experts `experts`; or act(gate x) * up x.
+final class DeviceProduct: Sendable {
+  let experts: Range<Int>
+  private let rows: Int, columns: Int, inputs: Int, flags: Int, limit: Float, alpha: Float
+  private let program: DeviceProgram
+  private let places: DeviceBuffer, up: DeviceBuffer, upPlanes: DeviceBuffer, gate: DeviceBuffer, gatePlanes: DeviceBuffer, biases: DeviceBuffer
+
+  /// - Parameters:
+  ///   - up: the matrices of the experts: up or down.
+  ///   - gate: those of the gates; nil for none.
+  ///   - biases: those of `up`, then those of `gate`, rows a matrix; nil for none.
+  ///   - testing: a program that is being tested; nil for the best that reads these matrices.
+  init(
+    _ experts: Range<Int>, up: [HostMatrix], gate: [HostMatrix]? = nil, biases: [Float]? = nil, _ role: ProductRole = ProductRole(), in context: OpenCLContext,
+    testing: DeviceProgram? = nil
+  ) throws(OpenCLError) {
+    let all = up + (gate ?? [])
+    (self.experts, rows, inputs) = (experts, all[0].rows, all[0].columns)
+    let variant: KernelVariant
+    (variant, program) = try Self.program(all, in: context, testing: testing)
+    columns = (inputs + 7) / 8 * 8
+    let upMatrices = try DeviceMatrices(up, variant, in: context)
+    let gateMatrices: DeviceMatrices? = if let gate { try DeviceMatrices(gate, variant, in: context) } else { nil }
+    (self.up, upPlanes) = (upMatrices.codes, upMatrices.planes)
+    (self.gate, gatePlanes) = (gateMatrices?.codes ?? upMatrices.codes, gateMatrices?.planes ?? upMatrices.planes)
+    places = try Self.buffer(of: upMatrices.places + (gateMatrices?.places ?? []), in: context)
+    self.biases = if let biases { try Self.buffer(of: biases, in: context) } else { places }
+    var flags = gate == nil ? 0 : 1
+    if let activation = role.activation { flags |= 2 | Int(activation.kind.rawValue) << 8 }
+    if biases != nil { flags |= 4 }
+    if role.weighsInput { flags |= 8 }
+    self.flags = flags
+    (limit, alpha) = (role.activation?.limit ?? .infinity, role.activation?.alpha ?? 0)
+  }
+
+  /// The variant that reads all matrices, if there is one and this driver gets it right; else f32, which they are widened to.
+  private static func program(
+    _ matrices: [HostMatrix], in context: OpenCLContext, testing: DeviceProgram?
+  ) throws(OpenCLError) -> (KernelVariant, DeviceProgram) {
+    if let variant = KernelVariant(of: matrices[0]), matrices.allSatisfy({ KernelVariant(of: $0) == variant }) {
+      if let testing { return (variant, testing) }
+      do throws(OpenCLError) {
+        return (variant, try context.programs.program(variant, on: context))
+      } catch where variant != .f32 && !context.isLost {}
+    }
+    return (.f32, try context.programs.program(.f32, on: context))
+  }
+
+  private static func buffer<Value: BitwiseCopyable>(of values: [Value], in context: OpenCLContext) throws(OpenCLError) -> DeviceBuffer {
+    let byteCount = values.count * MemoryLayout<Value>.stride
+    let buffer = try DeviceBuffer(byteCount, in: context)
+    try buffer.write(byteCount) { memory in values.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: byteCount) } }
+    return buffer
+  }
+
+  var shape: TileShape { program.shape }
+
+  /// Multiply-adds of one row.
+  private var work: Int { rows * columns * (flags & 1 + 1) }
+
+  /// Enqueues the product for tiles of a plan.
+  ///
+  /// - Parameters:
+  ///   - tiles: where they are in the lists of `pass`, and how many.
+  ///   - gathers: true when a row of the plan reads row `tokens[row]` of x.
+  func launch(_ tiles: TileList, of pass: DevicePass, gathers: Bool, x: DeviceBuffer, y: DeviceBuffer) throws(OpenCLError) {
+    let lists = pass.lists.buffer!, at = pass.plan.places
+    let groups = shape.groups(rows * (flags & 1 + 1))
+    let items = tiles.isFew ? shape.rowItems : shape.tileItems
+    let step = max(1, Self.workOfLaunch / max(1, work * (tiles.isFew ? shape.few : shape.groupTokens)))
+    for first in stride(from: 0, to: tiles.count, by: step) {
+      let event = try program.launch(
+        tiles.isFew ? .productRows : .productTiles, width: groups * items, first: first, height: min(step, tiles.count - first), group: items,
+        on: pass.context
+      ) { (arguments) throws(OpenCLError) in
+        for buffer in [places, up, upPlanes, gate, gatePlanes, biases, lists] { try arguments.add(buffer) }
+        for value in [tiles.place, at.tokens, at.weights] { try arguments.add(value) }
+        try arguments.add(x)
+        try arguments.add(y)
+        for value in [experts.lowerBound, experts.count, rows, columns, inputs, flags | (gathers ? 16 : 0)] { try arguments.add(value) }
+        try arguments.add(limit)
+        try arguments.add(alpha)
+      }
+      pass.note(event)
+    }
+  }
+
+  /// Multiply-adds of one launch: about 50 ms of a small device.
+  private static let workOfLaunch = 1 << 31
+
+  /// Enqueues the sums of the rows of each token; see combine.cl.
+  func combine(
+    _ pass: DevicePass, tokens: Int, columns: Int, adding: Bool, weighs: Bool, scale: Float, into y: DeviceBuffer
+  ) throws(OpenCLError) {
+    let at = pass.plan.places
+    let event = try program.launch(.combine, width: columns, height: tokens, group: nil, on: pass.context) { (arguments) throws(OpenCLError) in
+      try arguments.add(pass.outputs.buffer!)
+      try arguments.add(pass.lists.buffer!)
+      for value in [at.rowOffsets, at.rowOf, at.weights, at.identity ?? 0] { try arguments.add(value) }
+      try arguments.add(pass.input.buffer!)
+      try arguments.add(y)
+      try arguments.add(columns)
+      try arguments.add((adding ? 1 : 0) | (weighs ? 2 : 0) | (at.identity == nil ? 0 : 4))
+      try arguments.add(scale)
+    }
+    pass.note(event)
+  }
+}
+#endif

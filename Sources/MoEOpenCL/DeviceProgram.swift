@@ -1,0 +1,88 @@
+// One compiled variant: its kernels, and how they are launched.
+
+#if OpenCL
+import CMoEOpenCL
+import MoEPlacement
+import Synchronization
+
+/// The kernels of one variant. Arguments belong to a kernel, so that one launch at a time sets them.
+final class DeviceProgram: @unchecked Sendable {
+  enum Kernel: String, CaseIterable {
+    case productTiles = "product_tiles"
+    case productRows = "product_rows"
+    case combine = "combine"
+  }
+
+  let shape: TileShape
+  private let program: cl_program
+  private let kernels: [cl_kernel]
+  private let launching = Mutex<Void>(())
+
+  init(_ variant: KernelVariant, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
+    let localBytes = Int(clamping: try OpenCL.number(context.handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
+    shape = TileShape(for: context.device.kind, localBytes: localBytes)
+    program = try ProgramBuild(variant, shape, on: context).program(cache)
+    var kernels: [cl_kernel] = []
+    for kernel in Kernel.allCases {
+      var status: cl_int = 0
+      let made = clCreateKernel(program, kernel.rawValue, &status)
+      try context.check("clCreateKernel", status, "\(kernel.rawValue) of \(variant.name)")
+      kernels.append(made!)
+    }
+    self.kernels = kernels
+  }
+
+  deinit {
+    for kernel in kernels { clReleaseKernel(kernel) }
+    clReleaseProgram(program)
+  }
+
+  /// Enqueues a kernel on [width, height] items in groups of [group, 1], from row `first` of the height on.
+  ///
+  /// - Parameter group: nil to leave it to the driver.
+  /// - Returns: the event of the launch.
+  func launch(
+    _ kernel: Kernel, width: Int, first: Int = 0, height: Int, group: Int?, on context: OpenCLContext,
+    _ set: (inout KernelArguments) throws(OpenCLError) -> Void
+  ) throws(OpenCLError) -> cl_event {
+    try context.demandUse()
+    let handle = kernels[Kernel.allCases.firstIndex(of: kernel)!]
+    nonisolated(unsafe) var event: cl_event?
+    try launching.withLock { (_) throws(OpenCLError) in
+      var arguments = KernelArguments(handle, context)
+      try set(&arguments)
+      var offset = (0, first), global = (width, height), local = (group ?? 0, 1)
+      let status = withUnsafeBytes(of: &offset) { offset in
+        withUnsafeBytes(of: &global) { global in
+          withUnsafeBytes(of: &local) { local in
+            clEnqueueNDRangeKernel(
+              context.queue, handle, 2, offset.baseAddress!.assumingMemoryBound(to: Int.self), global.baseAddress!.assumingMemoryBound(to: Int.self),
+              group == nil ? nil : local.baseAddress!.assumingMemoryBound(to: Int.self), 0, nil, &event)
+          }
+        }
+      }
+      try context.check("clEnqueueNDRangeKernel", status, "\(kernel.rawValue) on \(context.device.name)")
+    }
+    return event!
+  }
+}
+
+/// Sets the arguments of a kernel, one after the other.
+struct KernelArguments {
+  private let kernel: cl_kernel
+  private let context: OpenCLContext
+  private var index: cl_uint = 0
+
+  fileprivate init(_ kernel: cl_kernel, _ context: OpenCLContext) { (self.kernel, self.context) = (kernel, context) }
+
+  mutating func add(_ buffer: DeviceBuffer) throws(OpenCLError) { try set(buffer.memory) }
+  mutating func add(_ value: Int) throws(OpenCLError) { try set(Int32(value)) }
+  mutating func add(_ value: Float) throws(OpenCLError) { try set(value) }
+
+  private mutating func set<Value>(_ value: Value) throws(OpenCLError) {
+    let status = withUnsafeBytes(of: value) { clSetKernelArg(kernel, index, $0.count, $0.baseAddress) }
+    try context.check("clSetKernelArg", status, "argument \(index)")
+    index += 1
+  }
+}
+#endif

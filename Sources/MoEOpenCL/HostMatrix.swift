@@ -1,0 +1,61 @@
+// A weight matrix in the host's memory, as it goes to a device.
+
+#if OpenCL
+import CMoEKernels
+import MoEExperts
+import MoETensors
+
+/// A borrowed matrix with what keeps its codes.
+struct HostMatrix {
+  let borrowed: moe_matrix
+  let owner: AnyObject
+  /// Stored column j multiplies input `order[j]`; nil for the identity.
+  let order: [Int32]?
+
+  init(_ matrix: PackedMatrix) {
+    (borrowed, owner, order) = (matrix.borrowed, matrix.holder, matrix.inputOrder)
+  }
+
+  /// Codes at `borrowed.data`, which `owner` keeps.
+  init(_ borrowed: moe_matrix, owner: AnyObject) {
+    (self.borrowed, self.owner, order) = (borrowed, owner, nil)
+  }
+
+  var rows: Int { Int(borrowed.rows) }
+  var columns: Int { Int(borrowed.columns) }
+  private var format: WeightFormat { WeightFormat(index: borrowed.format) }
+
+  /// Bytes of the codes of one row.
+  var codeBytes: Int { columns / format.blockValues * format.blockBytes }
+
+  /// From the first code to the last, with what lies between rows that do not touch.
+  var codes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: borrowed.data, count: rows == 0 ? 0 : (rows - 1) * Int(borrowed.row_bytes) + codeBytes)
+  }
+
+  /// What the address of the codes has to be a multiple of for kernels to read them.
+  var alignment: Int { format.blockBytes % 4 == 0 && format.blockValues == 1 ? 4 : format.blockBytes % 2 == 0 ? 2 : 1 }
+
+  /// Scales from one row of groups to the next, and rows of one such row.
+  var scaleStride: Int { borrowed.flat ? columns / Int(borrowed.group) : Int(borrowed.scale_stride) }
+  var groupRows: Int { borrowed.flat ? 1 : max(1, Int(borrowed.group_rows)) }
+
+  /// The scales and the zero points, empty where there are none.
+  var planes: (scales: UnsafeRawBufferPointer, zeros: UnsafeRawBufferPointer) {
+    guard borrowed.scale_type != MOE_SCALE_NONE, rows > 0, columns > 0 else { return (.init(start: nil, count: 0), .init(start: nil, count: 0)) }
+    let count = (rows - 1) / groupRows * scaleStride + (columns - 1) / Int(borrowed.group) + 1
+    let width = switch borrowed.scale_type { case MOE_SCALE_F32: 4; case MOE_SCALE_F16, MOE_SCALE_BF16: 2; default: 1 }
+    return (
+      UnsafeRawBufferPointer(start: borrowed.scales, count: count * width),
+      UnsafeRawBufferPointer(start: borrowed.zeros, count: borrowed.zeros == nil ? 0 : count)
+    )
+  }
+
+  /// Widens one row to f32, columns in the order of the input; `stored` has room for a row.
+  func decode(row: Int, _ stored: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>) {
+    withUnsafePointer(to: borrowed) { moe_matrix_decode($0, Int64(row), 0, Int64(columns), order == nil ? out : stored) }
+    guard let order else { return }
+    for column in 0..<columns { out[Int(order[column])] = stored[column] }
+  }
+}
+#endif

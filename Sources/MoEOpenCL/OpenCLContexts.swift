@@ -1,0 +1,45 @@
+// The OpenCL devices that a machine's layers use, each with one context.
+
+package import MoEExperts
+package import MoEGroupedGEMM
+package import MoEPlacement
+internal import Synchronization
+
+/// Contexts by the index of their device; made when a layer first asks.
+package final class OpenCLContexts: Sendable {
+  private let options: OpenCLOptions
+  #if OpenCL
+    private let contexts = Mutex<[Int: OpenCLContext]>([:])
+  #endif
+
+  package init(_ options: OpenCLOptions) { self.options = options }
+
+  #if OpenCL
+    /// A backend that holds the banks and projections of one layer on device `index` of `OpenCL.discover().devices`.
+    ///
+    /// - Parameter former: a backend that may hold some of them already.
+    /// - Throws: `OpenCLError`: no such device, one that is lost, no room in its memory or budget, kernels that do not build or are wrong.
+    package func backend(
+      on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil
+    ) throws(OpenCLError) -> any GroupedGEMMBackend {
+      let context = try contexts.withLock { (contexts) throws(OpenCLError) in
+        if let known = contexts[index] { return known }
+        let made = try OpenCLContext(device: index, options)
+        contexts[index] = made
+        return made
+      }
+      return try OpenCLBackend(context, index: index, banks, projections, former: former as? OpenCLBackend)
+    }
+
+    /// What no kernel on a device is used for, because the driver gets it wrong.
+    package var notes: [String] { contexts.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.programs.notes } } }
+  #else
+    package func backend(
+      on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil
+    ) throws(OpenCLError) -> any GroupedGEMMBackend {
+      throw OpenCLError(call: "clGetPlatformIDs", status: -1001, detail: "the package was built without the trait OpenCL")
+    }
+
+    package var notes: [String] { [] }
+  #endif
+}

@@ -1,0 +1,90 @@
+// Compiles a program, or takes the binary of an earlier compilation.
+
+#if OpenCL
+import CMoEOpenCL
+import MoEPlacement
+import MoETensors
+
+/// What a program is compiled from.
+struct ProgramBuild {
+  private let sources: [UnsafePointer<CChar>], options: String, name: String, context: OpenCLContext
+
+  init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
+    (sources, name, self.context) = (variant.sources, variant.name, context)
+    let config = try OpenCL.number(context.handle, CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
+    let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
+    options = "-cl-std=CL1.2 \(shape.options) -D FORMAT=\(variant.format.name)" + (variant.scales.map { " -D SCALES=\($0)" } ?? "")
+      + (fuses ? " -D HAS_FMA" : "")
+  }
+
+  /// The program, built, from `cache` where it is there.
+  func program(_ cache: ProgramCache?) throws(OpenCLError) -> cl_program {
+    let key = try key()
+    if let binary = cache?.binary(for: key), let program = try? program(of: binary) { return program }
+    var sources: [UnsafePointer<CChar>?] = sources, status: cl_int = 0
+    let program = clCreateProgramWithSource(context.context, cl_uint(sources.count), &sources, nil, &status)
+    try context.check("clCreateProgramWithSource", status, name)
+    do throws(OpenCLError) { try build(program!) } catch {
+      clReleaseProgram(program)
+      throw error
+    }
+    if let cache, let binary = binary(of: program!) { cache.keep(binary, for: key) }
+    return program!
+  }
+
+  /// Everything that the binary depends on.
+  private func key() throws(OpenCLError) -> String {
+    func platform(_ parameter: Int32) -> String {
+      var bytes = [UInt8](repeating: 0, count: 1024), size = 0
+      let status = clGetPlatformInfo(context.platform, cl_platform_info(parameter), bytes.count, &bytes, &size)
+      return status == CL_SUCCESS ? String(decoding: bytes.prefix(size), as: UTF8.self) : ""
+    }
+    let device = context.device
+    let parts = [
+      device.name, device.vendor, device.driverVersion, try OpenCL.text(context.handle, CL_DEVICE_VERSION), platform(CL_PLATFORM_NAME),
+      platform(CL_PLATFORM_VERSION), options,
+    ]
+    return (parts + sources.map { String(cString: $0) }).joined(separator: "\n")
+  }
+
+  private func build(_ program: cl_program) throws(OpenCLError) {
+    var handle: cl_device_id? = context.handle
+    let status = clBuildProgram(program, 1, &handle, options, nil, nil)
+    guard status != CL_SUCCESS else { return }
+    var log = [UInt8](repeating: 0, count: 1 << 16), size = 0
+    clGetProgramBuildInfo(program, context.handle, cl_program_build_info(CL_PROGRAM_BUILD_LOG), log.count, &log, &size)
+    let text = String(decoding: log.prefix { $0 != 0 }, as: UTF8.self).split(separator: "\n").prefix(4).joined(separator: "; ")
+    try context.check("clBuildProgram", status, "\(name) on \(context.device.name): \(text)")
+  }
+
+  private func program(of binary: [UInt8]) throws(OpenCLError) -> cl_program {
+    var handle: cl_device_id? = context.handle, length = binary.count, accepted: cl_int = 0, status: cl_int = 0
+    let program = binary.withUnsafeBufferPointer { bytes in
+      var start: UnsafePointer<UInt8>? = bytes.baseAddress
+      return clCreateProgramWithBinary(context.context, 1, &handle, &length, &start, &accepted, &status)
+    }
+    guard let program, status == CL_SUCCESS, accepted == CL_SUCCESS else {
+      throw OpenCLError(call: "clCreateProgramWithBinary", status: status == CL_SUCCESS ? accepted : status)
+    }
+    do throws(OpenCLError) { try build(program) } catch {
+      clReleaseProgram(program)
+      throw error
+    }
+    return program
+  }
+
+  /// What the driver made of the program; nil when it does not tell.
+  private func binary(of program: cl_program) -> [UInt8]? {
+    var size = 0
+    guard clGetProgramInfo(program, cl_program_info(CL_PROGRAM_BINARY_SIZES), MemoryLayout<Int>.size, &size, nil) == CL_SUCCESS, size > 0 else {
+      return nil
+    }
+    var bytes = [UInt8](repeating: 0, count: size)
+    let status = bytes.withUnsafeMutableBufferPointer { bytes in
+      var start: UnsafeMutablePointer<UInt8>? = bytes.baseAddress
+      return clGetProgramInfo(program, cl_program_info(CL_PROGRAM_BINARIES), MemoryLayout.size(ofValue: start), &start, nil)
+    }
+    return status == CL_SUCCESS ? bytes : nil
+  }
+}
+#endif

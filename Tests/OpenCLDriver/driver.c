@@ -1,0 +1,179 @@
+// Runs the OpenCL kernels of every format on small matrices in buffers of exactly their size, against naive sums: for checkers of memory and races.
+//
+// With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report.
+#define CL_TARGET_OPENCL_VERSION 120
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
+#include <CL/cl.h>
+#include "CMoEKernels.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/// Work-groups of 16 by 16 in items of 8 by 8: the matrix has a group and a part, the rows a tile, a part of one and a few.
+enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16 };
+static const char *const options =
+    "-cl-std=CL1.2 -D GROUP_ROWS=16 -D GROUP_TOKENS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4 -D FORMAT=%s";
+
+/// The struct `matrix` of matrix.cl.
+typedef struct place {
+  int64_t codes, row_bytes, scales, scale_stride, zeros;
+  int32_t group, group_rows;
+  float global_scale;
+  int32_t padding;
+} place;
+
+static cl_context context;
+static cl_command_queue queue;
+static cl_device_id device;
+
+static void check(cl_int status, const char *what) {
+  if (status == CL_SUCCESS) return;
+  printf("%s: %d\n", what, status);
+  exit(1);
+}
+
+static cl_program build(cl_uint count, const char **texts, const char *with) {
+  cl_int status;
+  cl_program program = clCreateProgramWithSource(context, count, texts, NULL, &status);
+  check(status, "clCreateProgramWithSource");
+  check(clBuildProgram(program, 1, &device, with, NULL, NULL), "clBuildProgram");
+  return program;
+}
+
+static cl_kernel kernel_of(cl_program program, const char *name) {
+  cl_int status;
+  cl_kernel kernel = clCreateKernel(program, name, &status);
+  check(status, name);
+  return kernel;
+}
+
+static cl_mem buffer(const void *values, size_t bytes) {
+  cl_int status;
+  cl_mem made = clCreateBuffer(context, CL_MEM_READ_WRITE | (values ? CL_MEM_COPY_HOST_PTR : 0), bytes, (void *)values, &status);
+  check(status, "clCreateBuffer");
+  return made;
+}
+
+static void launch(cl_kernel kernel, size_t width, size_t first, size_t height, size_t group) {
+  size_t offset[] = {0, first}, global[] = {width, height}, local[] = {group, 1};
+  check(clEnqueueNDRangeKernel(queue, kernel, 2, offset, global, group ? local : NULL, 0, NULL, NULL), "clEnqueueNDRangeKernel");
+  check(clFinish(queue), "clFinish");
+}
+
+static void set(cl_kernel kernel, int index, size_t bytes, const void *value) {
+  check(clSetKernelArg(kernel, (cl_uint)index, bytes, value), "clSetKernelArg");
+}
+
+static float random_value(void) {
+  static uint32_t state = 1;
+  state = state * 1664525 + 1013904223;
+  return (float)(int32_t)state * 0x1p-31f;
+}
+
+/// Products by both kernels, gated, with biases, weighed and gathered inputs; and the sum. Returns the largest error of a format.
+static double run(const moe_format *format) {
+  char with[512];
+  snprintf(with, sizeof with, options, format->name);
+  const char *names[] = {"tile", format->name, "matrix", "expert", "product_tiles", "product_rows", "combine"}, *texts[7];
+  for (int i = 0; i < 7; i++) texts[i] = moe_opencl_text(names[i]);
+  cl_program program = build(7, texts, with);
+  static float weights[2 * ROWS * COLUMNS], decoded[2 * ROWS * COLUMNS], x[TOKENS * COLUMNS], biases[2 * ROWS], y[TOKENS * ROWS], sums[TOKENS * ROWS];
+  static uint8_t codes[2 * ROWS * COLUMNS * 4];
+  for (int i = 0; i < 2 * ROWS * COLUMNS; i++) weights[i] = random_value();
+  for (int i = 0; i < TOKENS * COLUMNS; i++) x[i] = random_value();
+  for (int i = 0; i < 2 * ROWS; i++) biases[i] = random_value();
+  size_t bytes = (size_t)ROWS * COLUMNS / format->block_values * format->block_bytes;
+  format->encode(weights, 2 * ROWS * COLUMNS, codes);
+  format->decode(codes, 2 * ROWS * COLUMNS, 1, 0, decoded);
+  // Tiles of 16, 4 and 3 rows of two experts' plan; tokens in reverse; coefficients; rows of each token.
+  int32_t lists[4 * TILES + 4 * TOKENS + 1] = {0, 0, TILE, 0, 0, TILE, 4, 0, 0, TILE + 4, 3, 0};
+  int32_t tokens = 4 * TILES, coefficients = tokens + TOKENS, rows_of = coefficients + TOKENS, offsets = rows_of + TOKENS;
+  for (int i = 0; i < TOKENS; i++) {
+    float coefficient = 1 + random_value() / 2;
+    lists[tokens + i] = TOKENS - 1 - i, lists[rows_of + i] = TOKENS - 1 - i, lists[offsets + i] = i;
+    memcpy(&lists[coefficients + i], &coefficient, 4);
+  }
+  lists[offsets + TOKENS] = TOKENS;
+  place places[2] = {{.row_bytes = (int64_t)bytes / ROWS, .zeros = -1, .group = 1, .group_rows = 1}};
+  places[1] = places[0];
+  cl_mem matrices = buffer(places, sizeof places), up = buffer(codes, bytes), gate = buffer(codes + bytes, bytes);
+  cl_mem bias = buffer(biases, sizeof biases), list = buffer(lists, sizeof lists), input = buffer(x, sizeof x), output = buffer(NULL, sizeof y), sum = buffer(NULL, sizeof sums);
+  float limit = INFINITY, alpha = 1;
+  int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, flags = 31 | MOE_SILU << 8;
+  const char *kernels[] = {"product_tiles", "product_rows"};
+  for (int k = 0; k < 2; k++) {
+    cl_kernel kernel = kernel_of(program, kernels[k]);
+    cl_mem *buffers[] = {&matrices, &up, &up, &gate, &gate, &bias, &list};
+    int32_t *places_of[] = {&zero, &tokens, &coefficients}, *numbers[] = {&zero, &one, &rows, &columns, &columns, &flags};
+    for (int i = 0; i < 7; i++) set(kernel, i, sizeof(cl_mem), buffers[i]);
+    for (int i = 0; i < 3; i++) set(kernel, 7 + i, 4, places_of[i]);
+    set(kernel, 10, sizeof(cl_mem), &input), set(kernel, 11, sizeof(cl_mem), &output);
+    for (int i = 0; i < 6; i++) set(kernel, 12 + i, 4, numbers[i]);
+    set(kernel, 18, 4, &limit), set(kernel, 19, 4, &alpha);
+    size_t group = k ? 16 : 4;
+    launch(kernel, 3 * group, k ? 1 : 0, k ? 2 : 1, group);
+  }
+  cl_kernel combine = kernel_of(program, "combine");
+  cl_mem *buffers[] = {&output, &list, &input, &sum};
+  int32_t combined = 2;
+  for (int i = 0; i < 2; i++) set(combine, i, sizeof(cl_mem), buffers[i]), set(combine, 6 + i, sizeof(cl_mem), buffers[2 + i]);
+  set(combine, 2, 4, &offsets), set(combine, 3, 4, &rows_of), set(combine, 4, 4, &coefficients), set(combine, 5, 4, &zero);
+  set(combine, 8, 4, &rows), set(combine, 9, 4, &combined), set(combine, 10, 4, &alpha);
+  launch(combine, ROWS, 0, TOKENS, 0);
+  check(clEnqueueReadBuffer(queue, output, CL_TRUE, 0, sizeof y, y, 0, NULL, NULL), "clEnqueueReadBuffer");
+  check(clEnqueueReadBuffer(queue, sum, CL_TRUE, 0, sizeof sums, sums, 0, NULL, NULL), "clEnqueueReadBuffer");
+  double largest = 0;
+  for (int i = 0; i < TOKENS; i++)
+    for (int r = 0; r < ROWS; r++) {
+      float coefficient;
+      memcpy(&coefficient, &lists[coefficients + i], 4);
+      double product[2], norm = 1;
+      for (int p = 0; p < 2; p++) {
+        product[p] = biases[p * ROWS + r];
+        double squares = 1;
+        for (int c = 0; c < COLUMNS; c++) {
+          double part = (double)decoded[(p * ROWS + r) * COLUMNS + c] * x[(TOKENS - 1 - i) * COLUMNS + c] * coefficient;
+          product[p] += part, squares += part * part;
+        }
+        norm *= sqrt(squares);
+      }
+      double expected = product[1] / (1 + exp(-product[1])) * product[0], weighed = coefficient * y[i * ROWS + r];
+      double error = fmax(fabs(y[i * ROWS + r] - expected) / norm, fabs(sums[(TOKENS - 1 - i) * ROWS + r] - weighed) / norm);
+      largest = error <= largest ? largest : error;
+    }
+  return largest;
+}
+
+static int plant(const char *defect) {
+  const char *texts[] = {
+      "kernel void race(global int *p) { local int q[8]; int i = get_local_id(0); q[i] = i; p[i] = q[(i + 1) % 8]; }"
+      "kernel void overrun(global int *p) { p[get_global_id(0) + 1] = 0; }"};
+  cl_kernel kernel = kernel_of(build(1, texts, "-cl-std=CL1.2"), defect);
+  cl_mem target = buffer(NULL, 8 * sizeof(int));
+  set(kernel, 0, sizeof target, &target);
+  launch(kernel, 8, 0, 1, 8);
+  return 0;
+}
+
+int main(int count, char **arguments) {
+  cl_platform_id platform;
+  cl_int status;
+  check(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+  check(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
+  context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
+  check(status, "clCreateContext");
+  queue = clCreateCommandQueue(context, device, 0, &status);
+  check(status, "clCreateCommandQueue");
+  if (count > 1) return plant(arguments[1]);
+  int failed = 0, formats = 0;
+  for (int i = 0; i < moe_format_count(); i++) {
+    const moe_format *format = moe_format_at(i);
+    if (!moe_opencl_text(format->name)) continue;
+    double error = run(format);
+    printf("%-8s error %.1e\n", format->name, error);
+    formats++, failed += !(error <= 1e-5);
+  }
+  printf("%d formats, %d failed\n", formats, failed);
+  return failed || !formats;
+}
