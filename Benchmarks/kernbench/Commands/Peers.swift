@@ -11,7 +11,7 @@ struct Peers: ParsableCommand {
   @Option(help: "Presets, or hidden=..,intermediate=..,experts=..,topK=..; separated by commas.") var layer: String?
   @Option(help: "FORMAT or GATEUP/DOWN, separated by commas.") var format: String?
   @Option(parsing: .unconditional, help: "Tokens a call, separated by commas; 1,32,512 by default where a layer is given.") var tokens: String?
-  @Option(help: "Of our kernels: float, int8 or bfloat16; by default int8 where a format has it, else float.") var activations: String?
+  @Option(help: "Of our kernels: float, int8 or bfloat16; by default int8 or bfloat16 where a format has it, else float.") var activations: String?
   @Option(parsing: .unconditional, help: "Fewer experts than the presets have.") var experts: Int?
   @Option(parsing: .unconditional, help: "Threads of every system; all that the machine allows by default.") var threads: Int?
   @Option(help: "Systems, or peers for all their systems, separated by commas; all but llama.cpp-avx2 by default.") var peer: String?
@@ -34,7 +34,7 @@ struct Peers: ParsableCommand {
       do { commands.append((peer, try command(of: peer))) } catch { missing += peer.systems.map { ($0, "not installed: \(error)") } }
     }
     guard !commands.isEmpty else { throw Failure("no peer can run: \(missing.map { "\($0.system): \($0.reason)" }.joined(separator: "; "))") }
-    let report = MachineReport(machine: machine, peaks: try Peaks(machine, [.int8] + (activations.map { [$0] } ?? [])), seed: seed)
+    let report = MachineReport(machine: machine, peaks: try Peaks(machine, activations.map { [.int8, $0] } ?? [.int8, .bfloat16]), seed: seed)
     var results = PeerResults(report)
     print(report.line)
     for note in report.notes { print("note: \(note)") }

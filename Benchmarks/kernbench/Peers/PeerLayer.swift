@@ -16,7 +16,7 @@ final class PeerLayer {
   let memory: SharedMemory, request: JSON
 
   /// - Parameters:
-  ///   - activations: those of our kernels; nil for int8 where a format has it, else float.
+  ///   - activations: those of our kernels; nil for int8 or bfloat16 where a format has it, else float.
   ///   - withValues: whether a driver reads decoded values beside the blocks.
   /// - Throws: `Failure` for formats without a GGUF type, layers that peers cannot express, and weights beyond the memory.
   init(
@@ -50,7 +50,7 @@ final class PeerLayer {
     request = Self.request(plain, formats, threads: threads, views, places)
     benchmark = try LayerBenchmark(
       name: preset.name, configuration: configuration, weights: weights, machine: machine, device: .cpu,
-      activations: activations ?? (formats.hasKernel(on: .int8, machine.kernels) ? .int8 : .float), layout: nil, seed: seed)
+      activations: activations ?? [.int8, .bfloat16].first { formats.hasKernel(on: $0, machine.kernels) } ?? .float, layout: nil, seed: seed)
   }
 
   /// What can be said to be wrong before anything is made.
