@@ -200,18 +200,3 @@ extension UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: self[index * size..<Swift.min(count, (index + 1) * size)])
   }
 }
-
-extension Checksum {
-  fileprivate static func of(bytes: ArraySlice<UInt8>) -> UInt64 { bytes.withUnsafeBytes { of($0) } }
-}
-
-extension [UInt8] {
-  /// The u64 at `offset`.
-  fileprivate func word(_ offset: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(self[offset + $1]) << UInt64(8 * $1) } }
-}
-
-extension UInt64 {
-  fileprivate static func bytes(_ words: [UInt64]) -> [UInt8] {
-    words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } }
-  }
-}

@@ -42,7 +42,7 @@ public struct ProgramCache: Sendable, Hashable {
     bytes.withUnsafeMutableBytes { isRead = (try? file.read(into: $0, at: 0)) != nil }
     let text = [UInt8](key.utf8)
     guard isRead, bytes.starts(with: Self.magic), bytes.word(8) == UInt64(text.count), bytes.word(16) == UInt64(bytes.count),
-      bytes.word(24) == Self.checksum(bytes[Self.headerBytes...]), bytes.count > Self.headerBytes + text.count,
+      bytes.word(24) == Checksum.of(bytes: bytes[Self.headerBytes...]), bytes.count > Self.headerBytes + text.count,
       bytes[Self.headerBytes...].starts(with: text)
     else { return nil }
     return Array(bytes[(Self.headerBytes + text.count)...])
@@ -53,7 +53,7 @@ public struct ProgramCache: Sendable, Hashable {
     makeFolder()
     guard isPrivate, !binary.isEmpty else { return }
     let text = [UInt8](key.utf8), body = text + binary
-    let header = Self.magic + [UInt64(text.count), UInt64(Self.headerBytes + body.count), Self.checksum(body[...])].flatMap(\.littleEndianBytes)
+    let header = Self.magic + UInt64.bytes([UInt64(text.count), UInt64(Self.headerBytes + body.count), Checksum.of(bytes: body[...])])
     guard let file = try? PartialFile(claiming: path(of: key)) else { return }
     guard (try? file.write(header + body)) != nil, (try? file.seal(synced: false)) != nil else { return }
     try? file.publish()
@@ -81,15 +81,4 @@ public struct ProgramCache: Sendable, Hashable {
     }
     for folder in missing.reversed() { mkdir(folder, 0o700) }
   }
-
-  private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.withUnsafeBytes { Checksum.of($0) } }
-}
-
-extension [UInt8] {
-  /// The u64 at `offset`.
-  fileprivate func word(_ offset: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(self[offset + $1]) << UInt64(8 * $1) } }
-}
-
-extension UInt64 {
-  fileprivate var littleEndianBytes: [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: self >> UInt64(8 * $0)) } }
 }
