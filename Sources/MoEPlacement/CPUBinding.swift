@@ -47,24 +47,30 @@ package enum CPUBinding {
     systemText("/sys/devices/system/cpu/cpu\(cpu)/topology/thread_siblings_list").flatMap(CPULimits.numbers(inList:)) ?? []
   }
 
+  private typealias CurrentCPU = @convention(c) () -> Int32
+  private typealias SetAffinity = @convention(c) (_ thread: Thread, _ bytes: Int, _ mask: UnsafeRawPointer) -> Int32
+  // The calls of glibc and musl that are not in Swift's modules; nil on other systems.
+  private static let currentCPU = dlsym(nil, "sched_getcpu").map { unsafeBitCast($0, to: CurrentCPU.self) }
+  private static let setAffinity = dlsym(nil, "pthread_setaffinity_np").map { unsafeBitCast($0, to: SetAffinity.self) }
+
   /// The CPU that the calling thread runs on; nil where the system does not tell.
   package static func current() -> Int? {
-    typealias Call = @convention(c) () -> Int32
-    guard let symbol = dlsym(nil, "sched_getcpu") else { return nil }
-    let cpu = unsafeBitCast(symbol, to: Call.self)()
-    return cpu < 0 ? nil : Int(cpu)
+    guard let cpu = currentCPU?(), cpu >= 0 else { return nil }
+    return Int(cpu)
   }
 
-  /// Keeps the calling thread on these CPUs, without an allocation; glibc's call is not in Swift's module.
+  /// Keeps the calling thread on these CPUs: see `bind(_:to:)`.
+  package static func bind(to cpus: [Int]) -> Int32 { bind(pthread_self(), to: cpus) }
+
+  /// Keeps a thread on these CPUs, without an allocation.
   ///
-  /// - Returns: 0, or the errno of the call: `ENOSYS` where there is none.
-  package static func bind(to cpus: [Int]) -> Int32 {
-    typealias Call = @convention(c) (_ thread: Int32, _ bytes: Int, _ mask: UnsafeRawPointer) -> Int32
-    guard let most = cpus.max(), let symbol = dlsym(nil, "sched_setaffinity") else { return ENOSYS }
+  /// - Returns: 0, or the error of the call: `ENOSYS` where there is none.
+  static func bind(_ thread: Thread, to cpus: some Collection<Int>) -> Int32 {
+    guard let most = cpus.max(), let setAffinity else { return ENOSYS }
     return withUnsafeTemporaryAllocation(of: UInt.self, capacity: most / UInt.bitWidth + 1) { mask in
       mask.initialize(repeating: 0)
       for cpu in cpus { mask[cpu / UInt.bitWidth] |= 1 << UInt(cpu % UInt.bitWidth) }
-      return unsafeBitCast(symbol, to: Call.self)(0, mask.count * MemoryLayout<UInt>.size, mask.baseAddress!) == 0 ? 0 : errno
+      return setAffinity(thread, mask.count * MemoryLayout<UInt>.size, mask.baseAddress!)
     }
   }
 }

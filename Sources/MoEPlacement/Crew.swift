@@ -40,6 +40,9 @@ final class Crew: Sendable {
   /// Thread-specific: worker + 1 while the thread is inside this crew's tasks.
   private let workerKey: pthread_key_t
 
+  /// The CPU left to the caller where each worker has another of the pool's; guarded by `signals.callers`, as the seats' are.
+  nonisolated(unsafe) private let callersCPU = UnsafeMutablePointer<Int?>.allocate(capacity: 1)
+
   /// Which CPU each worker is kept on.
   enum Pinning {
     case none
@@ -63,6 +66,7 @@ final class Crew: Sendable {
     job.initialize(to: Job(tasks: 0, work: UnsafeRawPointer(job), type: NoWork.self))
     seats = .allocate(capacity: threads)
     for worker in 0..<threads { (seats + worker).initialize(to: Seat(worker: worker)) }
+    callersCPU.initialize(to: nil)
     signals.prepare()
   }
 
@@ -70,6 +74,7 @@ final class Crew: Sendable {
     job.deinitialize(count: 1).deallocate()
     signals.free()
     seats.deinitialize(count: threads).deallocate()
+    callersCPU.deinitialize(count: 1).deallocate()
     pthread_key_delete(workerKey)
   }
 
@@ -95,6 +100,7 @@ final class Crew: Sendable {
   func share<Work: ParallelWork & ~Copyable>(tasks: Int, work: UnsafePointer<Work>) {
     asWorkerZero {
       startWorkers()
+      makeWay()
       job.pointee = Job(tasks: tasks, work: UnsafeRawPointer(work), type: Work.self)
       unfinished.store(tasks, ordering: .relaxed)
       remaining.store(tasks, ordering: .sequentiallyConsistent)
@@ -189,33 +195,47 @@ final class Crew: Sendable {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setstacksize(&attributes, 4 << 20)
-    let masks = masks()
+    // Where the thread that starts them, whose mask they inherit, has other CPUs than the pool, those that are not pinned get the pool's.
+    let own = pinnedCPUs(), shared = CPULimits.allowedCPUs() == cpus ? [] : cpus
     for worker in 1..<threads {
       seats[worker].crew = Unmanaged.passUnretained(self)
-      seats[worker].cpus = masks.isEmpty ? [] : masks[(worker - 1) % masks.count]
+      seats[worker].cpu = own.isEmpty ? nil : own[worker - 1]
       seats[worker].running = startThread(&attributes, seats + worker)
-      if !seats[worker].running { missing.add(1, ordering: .relaxed) }
+      guard seats[worker].running else {
+        missing.add(1, ordering: .relaxed)
+        continue
+      }
+      bind(worker, to: seats[worker].cpu.map { [$0] } ?? shared)
     }
+    let left = cpus.filter { !own.contains($0) }
+    callersCPU.pointee = left.count == 1 ? left[0] : nil
     pthread_attr_destroy(&attributes)
     pthread_sigmask(SIG_SETMASK, &previous, nil)
   }
 
-  /// CPUs for the workers in turn: one each where they are pinned; all of the pool's where the thread that starts them, whose mask they
-  /// inherit, has others; none to leave them as they are.
-  private func masks() -> [[Int]] {
-    if pinning != .none {
-      let own = CPUBinding.cpus(
-        for: threads - 1, of: cpus, bound: pinning == .apart ? CPUBinding.boundThreads() : [:], caller: CPUBinding.current(), siblings: CPUBinding.siblings)
-      if !own.isEmpty { return own.map { [$0] } }
-    }
-    return CPULimits.allowedCPUs() == cpus ? [] : [cpus]
+  /// A CPU for each worker, where they are pinned.
+  private func pinnedCPUs() -> [Int] {
+    guard pinning != .none else { return [] }
+    return CPUBinding.cpus(
+      for: threads - 1, of: cpus, bound: pinning == .apart ? CPUBinding.boundThreads() : [:], caller: CPUBinding.current(), siblings: CPUBinding.siblings)
   }
 
-  /// Keeps the calling worker on the CPUs of its seat; without, where the system refuses.
-  func bind(to cpus: [Int]) {
+  /// Where the caller has come to the CPU of a worker, moves that worker to the one that was left: the system would let both share one.
+  private func makeWay() {
+    guard let left = callersCPU.pointee, let cpu = CPUBinding.current(), cpu != left else { return }
+    for worker in 1..<threads where seats[worker].cpu == cpu && seats[worker].running {
+      guard CPUBinding.bind(seats[worker].thread, to: CollectionOfOne(left)) == 0 else { return }
+      seats[worker].cpu = left
+      callersCPU.pointee = cpu
+    }
+  }
+
+  /// Keeps a worker on these CPUs; on those it inherited where there are none or the system refuses.
+  private func bind(_ worker: Int, to cpus: [Int]) {
     guard !cpus.isEmpty else { return }
-    let status = CPUBinding.bind(to: cpus)
+    let status = CPUBinding.bind(seats[worker].thread, to: cpus)
     guard status != 0 else { return }
+    seats[worker].cpu = nil
     bindingStatus.store(status, ordering: .relaxed)
     unbound.add(1, ordering: .relaxed)
   }
@@ -226,7 +246,7 @@ final class Crew: Sendable {
     let missing = missing.load(ordering: .relaxed), unbound = unbound.load(ordering: .relaxed)
     if missing > 0 { notes.append("\(missing) of \(threads) threads could not be started: the others do their work") }
     if unbound > 0 {
-      notes.append("\(unbound) of \(threads) threads are not bound to CPUs: sched_setaffinity failed, errno \(bindingStatus.load(ordering: .relaxed))")
+      notes.append("\(unbound) of \(threads) threads are not bound to CPUs: pthread_setaffinity_np failed, errno \(bindingStatus.load(ordering: .relaxed))")
     }
     return notes
   }

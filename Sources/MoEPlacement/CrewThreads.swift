@@ -40,8 +40,8 @@ struct Signals: @unchecked Sendable {
 struct Seat {
   var worker: Int
   var crew: Unmanaged<Crew>?
-  /// What the thread is kept on; empty for whatever it inherits.
-  var cpus: [Int] = []
+  /// The only CPU that the thread is kept on, where it is kept on one.
+  var cpu: Int?
   var running = false
   #if canImport(Darwin)
   var thread: Thread
@@ -56,7 +56,6 @@ private func begin(_ seat: UnsafeMutableRawPointer) {
   let seat = seat.assumingMemoryBound(to: Seat.self)
   let worker = seat.pointee.worker
   guard let crew = seat.pointee.crew else { return }
-  crew.takeUnretainedValue().bind(to: seat.pointee.cpus)
   crew.takeUnretainedValue().work(worker: worker)
 }
 

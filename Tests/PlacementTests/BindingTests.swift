@@ -83,12 +83,28 @@ import Testing
       if before.isEmpty, after.values.reduce(0, +) == usable.count { #expect(Set(own).count == usable.count, "\(own)") }
     }
 
+    /// A caller that comes to a worker's CPU gets it for itself, and the worker the one that was left.
+    @Test func workersMakeWayForTheCaller() async throws {
+      let usable = CPULimits.allowedCPUs()
+      guard usable.count >= 2 else { return }
+      let pool = try WorkerPool(threads: usable.count)
+      let found = await withCheckedContinuation { done in
+        Thread.detachNewThread {
+          let tries = (usable + usable.reversed()).map { cpu in (cpu, CPUBinding.bind(to: [cpu]), masks(pool).dropFirst()) }
+          done.resume(returning: tries)
+        }
+      }
+      for (cpu, status, workers) in found where status == 0 {
+        #expect(workers.allSatisfy { $0.count == 1 && $0 != [cpu] } && Set(workers).count == usable.count - 1, "caller on \(cpu), workers on \(workers)")
+      }
+    }
+
     @Test func aRefusedBindingIsSaidAndTheWorkIsDone() throws {
       let pool = try WorkerPool(threads: 3, pinned: true, limits: CPULimits(cpus: [5000, 5001, 5002], quota: nil))
       #expect(pool.notes.isEmpty)
       let masks = masks(pool)
       #expect(masks.allSatisfy { $0 == CPULimits.allowedCPUs() })
-      #expect(pool.notes == ["2 of 3 threads are not bound to CPUs: sched_setaffinity failed, errno \(EINVAL)"])
+      #expect(pool.notes == ["2 of 3 threads are not bound to CPUs: pthread_setaffinity_np failed, errno \(EINVAL)"])
     }
 
     @Test func workersDoNotShareThePinnedThreadThatStartsThem() async throws {
