@@ -9,6 +9,9 @@ FORMAT void decode_f8_e4m3(const void *restrict blocks, int64_t values, float sc
   for (int64_t i = 0; i < values; i++) out[i] = float_of_e4m3(code[i]) * scale;
 }
 
+/// 32 values; the scale is the plane's.
+FORMAT void codes_f8_e4m3(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) { memcpy(codes, block, 32); }
+
 /// Round to nearest even; larger values and infinities become 448, NaN stays NaN.
 FORMAT void encode_f8_e4m3(const float *restrict values, int64_t count, void *restrict blocks) {
   uint8_t *code = blocks;

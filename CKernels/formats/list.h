@@ -74,7 +74,7 @@
 // block in order and puts its scales into row `row` of a panel's scale lines. Signed formats have no zero. See panels.h.
 //
 // Those that lie in panels of eight rows.
-#define MOE_PANEL_FORMATS(X)                                                 \
+#define MOE_PANEL_CODE_FORMATS(X)                                            \
   X(q4_0, 32, 18, 4, 32, LINES_HALF, NULL, 8, false, 8)                      \
   X(q4_1, 32, 20, 4, 32, LINES_HALF_MINIMUM, NULL, 0, false, 8)              \
   X(q5_0, 32, 22, 5, 32, LINES_HALF, NULL, 16, false, 4)                     \
@@ -104,7 +104,12 @@
   X(iq1_m, 256, 56, 8, 16, LINES_EIGHTHS, NULL, 0, true, 2)                  \
   X(tq1_0, 256, 54, 8, 32, LINES_HALF, NULL, 1, false, 8)
 
-#define MOE_CODE_FORMATS(X) MOE_PANEL_FORMATS(X) MOE_RUN_FORMATS(X)
+#define MOE_CODE_FORMATS(X) MOE_PANEL_CODE_FORMATS(X) MOE_RUN_FORMATS(X)
+
+// Floats of one byte, which lie in panels as codes do and meet f32 activations alone.
+#define MOE_BYTE_FLOAT_FORMATS(X) X(f8_e4m3, 32, 32, 8, 32, LINES_FLOATS, NULL, 0, true, 1)
+
+#define MOE_PANEL_FORMATS(X) MOE_PANEL_CODE_FORMATS(X) MOE_BYTE_FLOAT_FORMATS(X)
 
 // Formats of plain elements, which lie in panels of sixteen rows, column after column; gemm/gemm_float.h loads them.
 #define MOE_PLAIN_FORMATS(X) X(f32) X(f16) X(bf16)

@@ -13,6 +13,7 @@
 //   LINES_E8M0          an exponent: scale is half of it, finite for every exponent
 //   LINES_E8M0_PLANE    likewise, from the plane beside the codes; exponent 255 is NaN
 //   LINES_PLANES        f32 scale, u8 zero of a group of the planes beside the codes, which is the block: scale * (code - zero)
+//   LINES_FLOATS        f32 scale, 128 or, where the row has a NaN in the block, 255: an exponent that makes NaN of the scale. Block as above
 // Its codes follow, 32 columns after 32 columns. Columns 4 q ... 4 q + 3 of the eight rows are quad q, 32 bytes: code c of row r is byte
 // 4 r + c % 4 of quad c / 4. The eight quads of 32 columns are stored in planes: the first holds 8, 4 or 2 bits of a code, the lowest, a second
 // those above them. A plane of b bits is b x 32 bytes, quad q bits b * (q % n) ... of bytes 32 * (q / n) ..., n = 8 / b.
@@ -24,10 +25,11 @@
 enum { PLAIN_ROWS = 16 };
 
 typedef enum scale_lines {
-  LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_EIGHTHS, LINES_UE4M3, LINES_E8M0, LINES_E8M0_PLANE, LINES_PLANES
+  LINES_HALF, LINES_HALF_MINIMUM, LINES_AFFINE, LINES_NIBBLES, LINES_STEPS, LINES_EIGHTHS, LINES_UE4M3, LINES_E8M0, LINES_E8M0_PLANE, LINES_PLANES,
+  LINES_FLOATS
 } scale_lines;
 
-/// A row of MOE_CODE_FORMATS.
+/// A row of MOE_CODE_FORMATS or MOE_BYTE_FLOAT_FORMATS.
 typedef struct code_format {
   void (*codes)(const uint8_t *block, uint8_t *codes, uint8_t *lines, int row);
   int values, bytes, bits, group;
@@ -40,7 +42,7 @@ typedef struct code_format {
 
 /// Indexed like the formats; `values` is 0 for those that have no codes.
 #define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
-__attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES)};
+__attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES) MOE_BYTE_FLOAT_FORMATS(CODES)};
 
 /// Indexed likewise: true for codes that lie in panels.
 #define TRUE(f, ...) [INDEX_##f] = true,
@@ -57,14 +59,23 @@ FORMAT bool has_minimum(code_format f) {
   return f.lines == LINES_HALF_MINIMUM || f.lines == LINES_AFFINE || f.lines == LINES_NIBBLES || f.lines == LINES_PLANES;
 }
 
-/// The format as a matrix has it: a block with one scale is as long as the matrix says.
+/// True when codes are floats of one byte.
+FORMAT bool has_floats(code_format f) { return f.lines == LINES_FLOATS; }
+
+/// True when a block is as long as a matrix says.
+FORMAT bool has_blocks_of_matrix(code_format f) { return f.lines == LINES_PLANES || has_floats(f); }
+
+/// The format as a matrix has it. Its blocks are as long as groups and rows can be cut in, 256 columns at most.
 FORMAT code_format in_matrix(code_format f, const moe_matrix *w) {
-  if (f.lines == LINES_PLANES) f.values = (int)w->group, f.bytes = f.values / 2;
+  if (!has_blocks_of_matrix(f)) return f;
+  int64_t group = w->group > 0 && w->group < w->columns ? w->group : w->columns, values = 256;
+  while (values > 32 && (group % values || w->columns % values)) values /= 2;
+  f.bytes = f.bytes * (int)values / f.values, f.values = (int)values;
   return f;
 }
 
 /// True when scales may be as small as those of f32.
-FORMAT bool has_small_scales(code_format f) { return f.lines == LINES_E8M0 || f.lines == LINES_E8M0_PLANE || f.lines == LINES_PLANES; }
+FORMAT bool has_small_scales(code_format f) { return f.lines == LINES_E8M0 || f.lines == LINES_E8M0_PLANE || has_blocks_of_matrix(f); }
 
 /// Bytes that 32 columns of a row of int8 activations take: codes, a scale, an offset for each group of columns. See rows/round_int8.h.
 FORMAT int64_t int8_group_bytes(code_format f) { return 36 + 4 * (32 / f.group); }
@@ -84,7 +95,8 @@ FORMAT int64_t line_bytes(code_format f) {
     case LINES_UE4M3: return f.values / f.group * CODE_ROWS;
     case LINES_E8M0:
     case LINES_E8M0_PLANE: return CODE_ROWS;
-    case LINES_PLANES: return FLOAT_LINE + CODE_ROWS;
+    case LINES_PLANES:
+    case LINES_FLOATS: return FLOAT_LINE + CODE_ROWS;
   }
 }
 
@@ -125,6 +137,7 @@ FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float
     case LINES_UE4M3: *scale = half_of_ue4m3(unit[r + g * CODE_ROWS]); break;
     case LINES_E8M0: *scale = half_of_e8m0(unit[r]); break;
     case LINES_PLANES: *scale = float_of_bits(load_u32(unit + 4 * r)), *zero = (float)unit[FLOAT_LINE + r]; break;
+    case LINES_FLOATS: *scale = float_of_bits(load_u32(unit + 4 * r)); break;
     case LINES_E8M0_PLANE: *scale = unit[r] == 255 ? (float)NAN : half_of_e8m0(unit[r]); break;
   }
 }
@@ -137,10 +150,10 @@ FORMAT void decode_panel_codes(code_format f, const moe_matrix *w, int64_t row, 
   for (; count > 0; count -= f.values, unit += unit_bytes(f, f.values), out += f.values)
     for (int c = 0; c < f.values; c++) {
       uint8_t code = code_at(f, unit + line_bytes(f) + c / 32 * code_bytes(f), c % 32, r);
-      int level = f.levels ? f.levels[code] : f.is_signed ? (int8_t)code : code;
+      float level = has_floats(f) ? float_of_e4m3(code) : f.levels ? f.levels[code] : f.is_signed ? (int8_t)code : code;
       float scale, zero, minimum;
       scale_at(f, unit, c / f.group, r, &scale, &zero, &minimum);
-      float v = ((float)level - zero) * scale;
+      float v = (level - zero) * scale;
       out[c] = has_minimum(f) && f.lines != LINES_PLANES ? v + minimum : v;
     }
 }

@@ -16,7 +16,7 @@ typedef struct code_runs {
 
 /// `runs` runs, each behind the other, for `tokens` tokens: sums[(i * tokens + t) * VEC_ROWS + r] of run i. Several are whole ones.
 BODY void multiply_codes(code_format f, code_runs w, int runs, const float *const *x, int tokens, float *sums) {
-  if (f.lines == LINES_PLANES) f.values = w.values;
+  if (has_blocks_of_matrix(f)) f.values = w.values;
   int64_t count = runs > 1 ? RUN : w.count, next = unit_bytes(f, RUN), ahead = (CODES_AHEAD / (runs * next) + 1) * runs * next;
   vec sum[CHAINS][FEW_TOKENS];
   UNROLLED for (int i = 0; i < runs; i++)

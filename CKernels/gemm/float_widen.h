@@ -38,17 +38,6 @@ BODY vec load_elements(int format, const uint8_t *p) {
   return format == INDEX_f16 ? load_half_vec(p, 16) : format == INDEX_bf16 ? load_bfloat_vec(p) : load_vec((const float *)p);
 }
 
-/// Floats of one byte: what moves sign, exponent and mantissa from the top of a word to where f32 has them, the factor that makes up for the
-/// exponents' biases, and the least magnitude that stands for infinity or NaN.
-typedef struct byte_float {
-  int shift, special;
-  uint32_t mask;
-  float factor;
-} byte_float;
-static const byte_float byte_floats[FORMATS] = {
-    [INDEX_f8_e4m3] = {.shift = 4, .special = 0x7f, .mask = 0x87f00000, .factor = 0x1p120f},
-    [INDEX_f8_e5m2] = {.shift = 3, .special = 0x7c, .mask = 0x8fe00000, .factor = 0x1p112f}};
-
 /// True where 16 rows of floats of one byte are finite, and their scales change with whole 32 columns.
 BODY bool takes_bytes(byte_float f, const moe_matrix *w, const uint8_t *data, int64_t rows, int64_t count) {
   if (!f.shift || rows < PANEL || count % 32 || w->scale_type == MOE_SCALE_NONE || w->flat) return false;

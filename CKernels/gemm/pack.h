@@ -28,29 +28,36 @@ BODY void store_quads(code_format f, const uint8_t *restrict quads, uint8_t *res
   if (f.bits > low) store_plane(quads, f.bits - low, low, out + 32 * low);
 }
 
-/// Scale and zero at a column of a row, from the planes beside the codes, into row r of scale lines.
-BODY void put_scales(code_format f, const moe_matrix *w, int64_t row, int64_t column, uint8_t *lines, int r) {
-  int64_t index = row * w->scale_stride + column / w->group;
+/// What LINES_FLOATS has beside the scale of a row's block.
+BODY uint8_t exponent_of(code_format f, const uint8_t *codes) {
+  bool is_nan = false;
+  for (int c = 0; c < f.values; c++) is_nan |= (codes[c] & 0x7f) == 0x7f;
+  return is_nan ? 255 : 128;
+}
+
+/// Scale and zero of a block of `codes` at a column of a row, from the planes beside them, into row r of scale lines.
+BODY void put_scales(code_format f, const moe_matrix *w, int64_t row, int64_t column, const uint8_t *codes, uint8_t *lines, int r) {
+  int64_t index = w->scale_type == MOE_SCALE_NONE ? 0 : row / w->group_rows * w->scale_stride + column / w->group;
   if (f.lines == LINES_E8M0_PLANE) {
     lines[r] = ((const uint8_t *)w->scales)[index];
     return;
   }
   float scale = scale_of(w, index);
   memcpy(lines + 4 * r, &scale, 4);
-  lines[FLOAT_LINE + r] = w->zeros ? w->zeros[index] : 0;
+  lines[FLOAT_LINE + r] = has_floats(f) ? exponent_of(f, codes) : w->zeros ? w->zeros[index] : 0;
 }
 
 /// Columns [column, column + count), whole blocks, of `rows` rows from `first` on (the others zero) as one piece of a panel.
 BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, uint8_t *out, uint8_t *flat) {
   int64_t ahead = next_run(w, CODE_ROWS, column, count, count / f.values * f.bytes), size = unit_bytes(f, f.values);
   const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f.values * f.bytes;
-  int step = f.lines == LINES_PLANES ? 32 : f.values;
+  int step = has_blocks_of_matrix(f) ? 32 : f.values;
   for (int64_t r = 0; r < rows; r++) prefetch_run(data + r * w->row_bytes + ahead, count / f.values * f.bytes);
   for (; count > 0; count -= f.values, column += f.values, data += f.bytes, out += size) {
     if (rows < CODE_ROWS) memset(out, 0, (size_t)line_bytes(f)), memset(flat, 0, (size_t)(CODE_ROWS * f.values));
     for (int r = 0; r < rows; r++) {
       for (int c = 0; c < f.values; c += step) f.codes(data + r * w->row_bytes + c * f.bytes / f.values, flat + r * f.values + c, out, r);
-      if (f.lines == LINES_E8M0_PLANE || f.lines == LINES_PLANES) put_scales(f, w, first + r, column, out, r);
+      if (f.lines == LINES_E8M0_PLANE || has_blocks_of_matrix(f)) put_scales(f, w, first + r, column, flat + r * f.values, out, r);
     }
     for (int64_t c = 0; c < f.values; c += 32) {
       uint8_t quads[32 * CODE_ROWS];

@@ -3,6 +3,17 @@
 // Where a vector holds two panels, the second is `panel` bytes behind the first.
 #pragma once
 
+/// Floats of one byte: what moves sign, exponent and mantissa from the top of a word to where f32 has them, the factor that makes up for the
+/// exponents' biases, and the least magnitude that stands for infinity or NaN.
+typedef struct byte_float {
+  int shift, special;
+  uint32_t mask;
+  float factor;
+} byte_float;
+static const byte_float byte_floats[FORMATS] = {
+    [INDEX_f8_e4m3] = {.shift = 4, .special = 0x7f, .mask = 0x87f00000, .factor = 0x1p120f},
+    [INDEX_f8_e5m2] = {.shift = 3, .special = 0x7c, .mask = 0x8fe00000, .factor = 0x1p112f}};
+
 /// The format as this ISA multiplies it: where it takes unsigned codes alone, signed ones are moved up and their zero with them.
 BODY code_format as_multiplied(code_format f) {
 #ifdef UNSIGNED_CODES
@@ -79,6 +90,7 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
       *scale = load_float_vec(unit, panel);
       *minimum = multiply(*scale, load_shifts(unit, panel));
       break;
+    case LINES_FLOATS: *scale = multiply(load_float_vec(unit, panel), load_half_exponents(unit + FLOAT_LINE, panel, true)); break;
     case LINES_E8M0_PLANE: *scale = load_half_exponents(unit, panel, true); break;
   }
 }
@@ -101,6 +113,10 @@ BODY bytes load_levels(code_format f, const uint8_t *codes, int64_t panel, int q
 /// Levels come times 2^24, which a scale made of f16 takes back exactly; others may be too small for that. The product that a minimum is added
 /// to is exact.
 BODY vec value_of(code_format f, bytes levels, int c, vec scale, vec minimum) {
+  if (has_floats(f)) {
+    byte_float e4m3 = byte_floats[INDEX_f8_e4m3];
+    return multiply(multiply(float_column_of(levels, c, e4m3.shift, e4m3.mask), splat(e4m3.factor)), scale);
+  }
   vec level = column_of(levels, c);
   if (has_small_scales(f)) level = multiply(level, splat(0x1p-24f));
   if (f.lines == LINES_PLANES) return multiply(add_vec(level, minimum), scale);

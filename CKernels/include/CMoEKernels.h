@@ -79,8 +79,8 @@ int64_t moe_panel_rows(int32_t format);
 /// Bytes of one panel of a matrix that `moe_takes_panels` or lies in them; 0 where its format has none.
 int64_t moe_panel_bytes(const moe_matrix *w);
 
-/// True when `pack` takes a matrix of MOE_ROWS: no scale planes; for e2m1 one E8M0 exponent a 32 columns; for int4 any scales of rows for groups of
-/// 32, 64, 128 or 256 columns.
+/// True when `pack` takes a matrix of MOE_ROWS: no scale planes; for e2m1 one E8M0 exponent a 32 columns; for int4 and f8_e4m3 any scales for whole
+/// 32 columns.
 bool moe_takes_panels(const moe_matrix *w);
 
 /// True when `gemm_int8` and `gemm_bf16`, where the format has them, take a matrix: in panels or with scales as above.
@@ -135,7 +135,7 @@ typedef struct moe_format_kernels {
   const char *name;
   /// y[i * y_stride + (r - row_begin)] = sum over columns of w[r, c] * x[rows[i] * x_stride + c] for r in [row_begin, row_end), i in [0, m).
   ///
-  /// The sum runs over segments of `segment` columns (a multiple of the block, of 32 and of an int4 matrix's group, or at least `columns` for one
+  /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, of 256 for int4 and f8_e4m3, or at least `columns` for one
   /// segment): in each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
   /// does not depend on m, on the row range, on the other rows or on the layout. `rows` NULL means the identity; m is at most
   /// MOE_GEMM_ROWS; row_begin is a multiple of 16 where the matrix lies in panels.

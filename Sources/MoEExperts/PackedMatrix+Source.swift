@@ -19,16 +19,10 @@ extension PackedMatrix {
     return UnsafeRawBufferPointer(start: data + rows.lowerBound * rowBytes, count: rows.isEmpty ? 0 : rows.count * rowBytes - between)
   }
 
-  /// Rows as a matrix of their own for the kernels, their codes at `codes`; the first begins a panel.
-  package func borrowed(_ rows: Range<Int>, codes: UnsafeRawPointer) -> moe_matrix {
+  /// The matrix as the kernels take it, of which only row `first` and those after it are there, at `codes`.
+  package func borrowed(from first: Int, codes: UnsafeRawPointer) -> moe_matrix {
     var matrix = borrowed
-    matrix.rows = Int64(rows.count)
-    matrix.data = codes
-    // Matrices that take panels have a scale for every row of groups, or none beside the codes.
-    if let scales {
-      matrix.scales = scales.values + rows.lowerBound * scales.stride * scales.width
-      matrix.zeros = matrix.zeros.map { $0 + rows.lowerBound * scales.stride }
-    }
+    matrix.data = codes - first * rowBytes
     return matrix
   }
 

@@ -71,8 +71,8 @@ extension CPUBackend {
     defer { withExtendedLifetime(memory) {} }
     let sums = try read(plan, summing: checksum != nil) { piece, codes, worker in
       let matrix = plan.matrices[piece.matrix], kernel = kernels.row.pointee.formats[Int(matrix.format.index)]
-      var source = matrix.borrowed(piece.rows, codes: codes)
-      kernel.pack(&source, 0, source.rows, base + plan.place(of: piece), scratch[worker].gemm)
+      var source = matrix.borrowed(from: piece.rows.lowerBound, codes: codes)
+      kernel.pack(&source, Int64(piece.rows.lowerBound), Int64(piece.rows.upperBound), base + plan.place(of: piece), scratch[worker].gemm)
     }
     checksum?.pointee = Checksum.of(sums)
     return buffer

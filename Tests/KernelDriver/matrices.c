@@ -7,12 +7,15 @@ static const arrangement f8_arrangements[] = {
     {"block bf16", MOE_SCALE_BF16, 16, 8, false, false, false, 1},
     {"odd block f32", MOE_SCALE_F32, 11, 3, false, false, false, 1},
     {"wide block f32, NaN", MOE_SCALE_F32, 64, 12, false, false, true, 1},
+    {"blocks of 128, bf16, global", MOE_SCALE_BF16, 128, 128, false, false, false, 0.37f},
+    {"one scale", MOE_SCALE_NONE, 0, 1, false, false, false, 3},
 };
 static const arrangement int4_arrangements[] = {
     {"f16, zeros", MOE_SCALE_F16, 16, 1, false, true, false, 1},
     {"f32, zeros", MOE_SCALE_F32, 32, 1, false, true, false, 1},
     {"f16, zeros, global", MOE_SCALE_F16, 128, 1, false, true, false, 0.37f},
     {"bf16", MOE_SCALE_BF16, 64, 1, false, false, false, 1},
+    {"row f32, zeros", MOE_SCALE_F32, 0, 1, false, true, false, 1},
 };
 static const arrangement nf4_arrangements[] = {{"flat f32", MOE_SCALE_F32, 64, 1, true, false, false, 1}};
 static const arrangement e2m1_arrangements[] = {

@@ -188,7 +188,8 @@ static void check_problem(const moe_kernels *kernels, const moe_kernels *scalar,
   static problem p, reference;
   seeded random = {(uint64_t)(format * 1000 + index)};
   const moe_format *f = moe_format_at(format);
-  int64_t block = f->scaled && scales->group % 32 == 0 ? scales->group : f->block_values, unit = block % 32 || block == 0 ? 32 : block;
+  bool has_long_blocks = !strcmp(f->name, "int4") || !strcmp(f->name, "f8_e4m3");
+  int64_t unit = has_long_blocks ? 256 : f->block_values > 32 ? f->block_values : 32;
   int64_t segments[] = {columns, (columns / 3 + unit) / unit * unit, unit};
   p = (problem){.kernels = kernels, .format = f->name, .scales = scales->name, .segment = segments[index % 3]};
   p.m = make_matrix(format, scales, columns, &random);
@@ -291,13 +292,15 @@ static void check_rounding(const moe_kernels *kernels) {
 
 void check_products(const moe_kernels *kernels, const moe_kernels *scalar) {
   // The first of each list are the small run's, and what is recorded of the scalar table.
-  static const int64_t single[] = {67, 300, 1, 2, 7, 8, 9, 16, 31, 32, 33, 127, 255, 256, 257, 513, 1031};
+  static const int64_t single[] = {67, 300, 1, 2, 7, 8, 9, 16, 31, 32, 33, 127, 255, 256, 257, 513, 1031, 96, 544};
   static const int64_t blocks[] = {3, 9, 1, 2, 4, 5, 7, 8, 17};
   for (int32_t format = 0; format < moe_format_count(); format++) {
     const moe_format *f = moe_format_at(format);
     const arrangement *scales;
     for (int a = 0; (scales = arrangement_at(f, a)); a++) {
-      int64_t group = f->block_values == 2 && !scales->flat ? scales->group : f->block_values;
+      int64_t group = f->block_values;
+      if (group <= 2 && scales->group % 32 == 0 && !scales->flat && (group == 2 || scales->group)) group = scales->group ? scales->group : 32;
+      if (group == 2 && !scales->flat) group = scales->group;
       bool is_wide = group >= 256;
       int count = group <= 2 ? sizeof single / sizeof *single : sizeof blocks / sizeof *blocks - (is_wide ? 2 : 0);
       int first = is_wide ? 1 : 2;

@@ -11,9 +11,12 @@ import Testing
 
   /// Columns of matrices: around and far from whole blocks.
   static func columns(_ format: WeightFormat, _ arrangement: ScaleArrangement?) -> [Int] {
-    let group = arrangement.map { format.blockValues == 2 && !$0.isFlat ? $0.group : format.blockValues } ?? format.blockValues
+    var group = format.blockValues
+    if let arrangement, format.isScaled, !arrangement.isFlat, group == 2 || arrangement.group >= 32 {
+      group = arrangement.group == 0 ? 32 : arrangement.group
+    }
     switch group {
-    case 1: return Array(1...40) + [41, 67, 127, 257, 1031]
+    case 1: return Array(1...40) + [41, 67, 96, 127, 257, 544, 1031]
     case 2: return Array(1...20).map { 2 * $0 } + [82, 134, 254, 514]
     default: return [1, 2, 3, 4, 5, 7].map { $0 * group }
     }
@@ -45,8 +48,7 @@ import Testing
           for columns in Sweep.some(Self.columns(format, arrangement), every: 6) {
             index += 1
             let matrix = try RandomMatrix(format, rows: Self.rows, columns: columns, arrangement, &random)
-            let block = arrangement.map { $0.group > 0 && $0.group % 32 == 0 ? $0.group : format.blockValues } ?? format.blockValues
-            let unit = block % 32 == 0 ? block : 32
+            let unit = ["int4", "f8_e4m3"].contains(format.name) ? 256 : max(32, format.blockValues)
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
               for precision in ActivationPrecision.allCases

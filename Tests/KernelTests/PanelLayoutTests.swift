@@ -14,7 +14,7 @@ import Testing
     "q5_k": 0x22f8_5dda_543a_600d, "q6_k": 0x4687_11f5_022d_6751, "iq4_nl": 0x05c8_c526_49f4_f1df, "iq4_xs": 0xb322_cc24_9525_ccd8,
     "mxfp4": 0xb4f6_a9ea_8b60_92f3, "q5_1": 0x8e2d_dfc9_3882_fbbf, "e2m1": 0x7bcf_39b9_9a0a_3f9d,
     "q2_k": 0x67d3_c6f2_4252_46ac, "q3_k": 0xfcc9_65df_307c_4469, "tq2_0": 0x6df1_10d6_794b_9ff7,
-    "nvfp4": 0xcb89_5ee9_55a3_9a05, "int4": 0x8955_c7db_35c9_5e0e,
+    "nvfp4": 0xcb89_5ee9_55a3_9a05, "int4": 0x8955_c7db_35c9_5e0e, "f8_e4m3": 0x6157_bf79_38ae_b3c4,
   ]
 
   @Test func theLayoutIsTheOneDescribedHere() { #expect(Int(MOE_PANEL_LAYOUT) == Self.layout) }

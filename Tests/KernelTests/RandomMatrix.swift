@@ -28,7 +28,8 @@ struct ScaleArrangement: Sendable {
         .init(name: "row f32", type: MOE_SCALE_F32, width: 4, group: 0),
         .init(name: "block bf16", type: MOE_SCALE_BF16, width: 2, group: 16, groupRows: 8),
         .init(name: "odd block f32", type: MOE_SCALE_F32, width: 4, group: 11, groupRows: 3),
-        .init(name: "wide block f32", type: MOE_SCALE_F32, width: 4, group: 64, groupRows: 12), nil,
+        .init(name: "wide block f32", type: MOE_SCALE_F32, width: 4, group: 64, groupRows: 12),
+        .init(name: "blocks of 128, bf16, global", type: MOE_SCALE_BF16, width: 2, group: 128, groupRows: 128, global: 0.37), nil,
       ]
     case "int4":
       [
@@ -36,6 +37,7 @@ struct ScaleArrangement: Sendable {
         .init(name: "f16, zeros", type: MOE_SCALE_F16, width: 2, group: 16, hasZeros: true),
         .init(name: "f16, zeros, global", type: MOE_SCALE_F16, width: 2, group: 128, hasZeros: true, global: 0.37),
         .init(name: "bf16", type: MOE_SCALE_BF16, width: 2, group: 64),
+        .init(name: "row f32, zeros", type: MOE_SCALE_F32, width: 4, group: 0, hasZeros: true),
       ]
     case "nf4": [.init(name: "flat f32", type: MOE_SCALE_F32, width: 4, group: 64, isFlat: true)]
     case "e2m1":
