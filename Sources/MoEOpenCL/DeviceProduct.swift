@@ -29,7 +29,7 @@ final class DeviceProduct: Sendable {
   ///   - testing: a program that is being tested; nil for the best that reads these matrices.
   init(
     _ experts: Range<Int>, up: [HostMatrix], gate: [HostMatrix]? = nil, biases: [Float]? = nil, _ role: ProductRole = ProductRole(), in context: OpenCLContext,
-    testing: DeviceProgram? = nil
+    testing: (KernelVariant, DeviceProgram)? = nil
   ) throws(OpenCLError) {
     let all = up + (gate ?? [])
     (self.experts, rows, inputs) = (experts, all[0].rows, all[0].columns)
@@ -52,10 +52,12 @@ final class DeviceProduct: Sendable {
 
   /// The variant that reads all matrices, if there is one and this driver gets it right; else f32, which they are widened to.
   private static func program(
-    _ matrices: [HostMatrix], in context: OpenCLContext, testing: DeviceProgram?
+    _ matrices: [HostMatrix], in context: OpenCLContext, testing: (KernelVariant, DeviceProgram)?
   ) throws(OpenCLError) -> (KernelVariant, DeviceProgram) {
-    if let variant = KernelVariant(of: matrices[0]), matrices.allSatisfy({ KernelVariant(of: $0) == variant }) {
-      if let testing { return (variant, testing) }
+    if let testing { return testing }
+    let kinds = matrices.compactMap { MatrixKind(of: $0) }
+    if kinds.count == matrices.count {
+      let variant = KernelVariant(Set(kinds))
       do throws(OpenCLError) {
         return (variant, try context.programs.program(variant, on: context))
       } catch where variant != .f32 && !context.isLost {}

@@ -5,47 +5,31 @@ import CMoEKernels
 import MoEPlacement
 import MoETensors
 
-/// A weight format with the element type of its plane of scales.
+/// The kinds of matrix that one program reads; their order is their number.
 struct KernelVariant: Hashable, Sendable {
-  let format: WeightFormat
-  /// "f32", "f16", "bf16", "e4m3", "e8m0" as matrix.cl has them; nil without a plane.
-  let scales: String?
+  let kinds: [MatrixKind]
 
   /// What every matrix can be decoded to.
-  static let f32 = KernelVariant(format: .f32, scales: nil)
+  static let f32 = KernelVariant([.f32])
 
-  private init(format: WeightFormat, scales: String?) {
-    self.format = format
-    self.scales = scales
+  init(_ kinds: Set<MatrixKind>) { self.kinds = kinds.sorted { ($0.format.index, $0.scales) < ($1.format.index, $1.scales) } }
+
+  /// The number of the kind of `matrix`; nil when the variant does not read it.
+  func number(of matrix: HostMatrix) -> Int? { MatrixKind(of: matrix).flatMap(kinds.firstIndex(of:)) }
+
+  var name: String { kinds.map(\.name).joined(separator: ", ") }
+
+  /// What matrix.cl is compiled for.
+  var options: String {
+    if kinds.count == 1 { return "-D FORMAT=\(kinds[0].format) -D SCALES=\(kinds[0].scales)" }
+    return "-D KINDS=" + kinds.enumerated().map { "KIND(\($0),\($1.format),\($1.scales))" }.joined()
   }
-
-  /// The variant that reads `matrix` as it lies; nil where no source knows the format, or eight columns in a row may not share a scale.
-  init?(of matrix: HostMatrix) {
-    let borrowed = matrix.borrowed
-    format = WeightFormat(index: borrowed.format)
-    guard moe_opencl_text(format.name) != nil, matrix.order == nil, borrowed.layout == MOE_ROWS, borrowed.columns % 8 == 0 else { return nil }
-    if borrowed.scale_type == MOE_SCALE_NONE {
-      guard borrowed.global_scale == 1 else { return nil }
-      scales = nil
-      return
-    }
-    guard borrowed.group % 8 == 0, !borrowed.flat || borrowed.columns % borrowed.group == 0 else { return nil }
-    scales =
-      switch borrowed.scale_type {
-      case MOE_SCALE_F16: "f16"
-      case MOE_SCALE_BF16: "bf16"
-      case MOE_SCALE_E4M3: "e4m3"
-      case MOE_SCALE_E8M0: "e8m0"
-      default: "f32"
-      }
-  }
-
-  /// As measurements name it: "q4_0", "f8_e4m3 by bf16".
-  var name: String { format.name + (scales.map { " by \($0)" } ?? "") }
 
   /// The texts of the program, in order.
   var sources: [UnsafePointer<CChar>] {
-    ["tile", format.name, "matrix", "expert", "product_tiles", "product_rows", "combine"].map { (name: String) in moe_opencl_text(name) }
+    let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
+    let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert", "product_tiles", "product_rows", "combine"]
+    return names.map { moe_opencl_text($0) }
   }
 }
 

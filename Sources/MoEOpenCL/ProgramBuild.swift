@@ -13,8 +13,7 @@ struct ProgramBuild {
     (sources, name, self.context) = (variant.sources, variant.name, context)
     let config = try OpenCL.number(context.handle, CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
     let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
-    options = "-cl-std=CL1.2 \(shape.options) -D FORMAT=\(variant.format.name)" + (variant.scales.map { " -D SCALES=\($0)" } ?? "")
-      + (fuses ? " -D HAS_FMA" : "")
+    options = "-cl-std=CL1.2 \(shape.options) \(variant.options)" + (fuses ? " -D HAS_FMA" : "")
   }
 
   /// The program, built, from `cache` where it is there.
