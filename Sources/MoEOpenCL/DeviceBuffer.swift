@@ -48,10 +48,9 @@ final class DeviceBuffer: @unchecked Sendable {
         call: "clCreateBuffer", status: CL_INVALID_BUFFER_SIZE,
         detail: "\(byteCount) bytes, \(context.device.name) takes \(context.device.maxAllocationBytes) at most")
     }
-    var status: cl_int = 0
-    let memory = clCreateBuffer(context.context, cl_mem_flags(flags), byteCount, host, &status)
-    try context.check("clCreateBuffer", status, "\(byteCount) bytes on \(context.device.name)")
-    return memory!
+    return try context.make("clCreateBuffer", "\(byteCount) bytes on \(context.device.name)") {
+      clCreateBuffer(context.context, cl_mem_flags(flags), byteCount, host, &$0)
+    }
   }
 
   /// Lets the host write the first `count` bytes; commands enqueued later see them.
@@ -68,12 +67,13 @@ final class DeviceBuffer: @unchecked Sendable {
 
   private func map(_ flags: Int32, _ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
     try context.demandUse()
-    var event: cl_event?, status: cl_int = 0
-    let address = clEnqueueMapBuffer(context.queue, memory, cl_bool(CL_FALSE), cl_map_flags(flags), 0, count, 0, nil, &event, &status)
-    try context.check("clEnqueueMapBuffer", status, "\(count) bytes")
+    var event: cl_event?
+    let address = try context.make("clEnqueueMapBuffer", "\(count) bytes") {
+      clEnqueueMapBuffer(context.queue, memory, cl_bool(CL_FALSE), cl_map_flags(flags), 0, count, 0, nil, &event, &$0)
+    }
     try context.check("clFlush", clFlush(context.queue))
     try context.wait(for: event!)
-    body(address!)
+    body(address)
     try context.check("clEnqueueUnmapMemObject", clEnqueueUnmapMemObject(context.queue, memory, address, 0, nil, nil))
   }
 }

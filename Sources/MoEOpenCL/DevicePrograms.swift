@@ -12,20 +12,19 @@ final class DevicePrograms: Sendable {
 
   init(cache: ProgramCache?) { self.cache = cache }
 
-  /// The program of a variant. It is made once, and one that fails to build or to pass its test fails the same way ever after.
+  /// The program of a variant; on the device's thread. It is made once, and one that fails to build or to pass its test fails the same way ever after.
   func program(_ variant: KernelVariant, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
-    try known.withLock { (known) throws(OpenCLError) in
-      if let result = known[variant] { return try result.get() }
-      do throws(OpenCLError) {
-        let program = try DeviceProgram(variant, on: context, cache: cache)
-        try SelfTest(variant).run(program, on: context)
-        known[variant] = .success(program)
-        return program
-      } catch {
-        known[variant] = .failure(error)
-        throw error
-      }
+    if let result = known.withLock({ $0[variant] }) { return try result.get() }
+    let result: Result<DeviceProgram, OpenCLError>
+    do throws(OpenCLError) {
+      let program = try DeviceProgram(variant, on: context, cache: cache)
+      try SelfTest(variant).run(program, on: context)
+      result = .success(program)
+    } catch {
+      result = .failure(error)
     }
+    known.withLock { $0[variant] = result }
+    return try result.get()
   }
 
   /// A line for each variant that this driver gets wrong.

@@ -28,11 +28,13 @@ package final class OpenCLContexts: Sendable {
         contexts[index] = made
         return made
       }
-      return try OpenCLBackend(context, index: index, banks, projections, former: former as? OpenCLBackend)
+      return try context.run { () throws(OpenCLError) in
+        try OpenCLBackend(context, index: index, banks, projections, former: former as? OpenCLBackend)
+      }
     }
 
-    /// What no kernel on a device is used for, because the driver gets it wrong.
-    package var notes: [String] { contexts.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.programs.notes } } }
+    /// What no kernel on a device is used for, because the driver gets it wrong, and how devices were lost.
+    package var notes: [String] { contexts.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.notes } } }
   #else
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil

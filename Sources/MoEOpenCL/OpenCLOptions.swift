@@ -5,15 +5,21 @@ public struct OpenCLOptions: Sendable {
   /// Bytes that layers and workspaces may take of each device's memory; nil for nine tenths of it. Weights that lie in memory shared with the
   /// host take none.
   public var memoryLimit: Int?
-  /// How long one launch may take; the device counts as lost after that. Products are cut into launches of about 50 ms.
+  /// How long one launch, or one call into the driver, may take; the device counts as lost after that. Products are cut into launches of about
+  /// 50 ms.
   public var deadline: Duration
+  /// The same for compiling one program.
+  public var buildDeadline: Duration
   /// Where compiled programs are kept; nil to compile them in every process.
   public var programs: ProgramCache?
 
-  /// Options; by default nine tenths of the memory, 10 seconds and the user's program cache.
-  public init(memoryLimit: Int? = nil, deadline: Duration = .seconds(10), programs: ProgramCache? = .user) {
+  /// Options; by default nine tenths of the memory, 10 seconds, a minute and the user's program cache.
+  public init(
+    memoryLimit: Int? = nil, deadline: Duration = .seconds(10), buildDeadline: Duration = .seconds(60), programs: ProgramCache? = .user
+  ) {
     self.memoryLimit = memoryLimit
     self.deadline = deadline
+    self.buildDeadline = buildDeadline
     self.programs = programs
   }
 }

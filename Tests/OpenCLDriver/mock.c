@@ -1,6 +1,6 @@
 // An OpenCL driver for the ICD loader that computes nothing and fails as it is told.
 //
-// MOCK_FAIL="clBuildProgram=-11" makes a call return a status; MOCK_EVENT gives launches a state to stay in: 0 complete, 1 running for ever, negative
+// MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to stay in: 0 complete, 1 running for ever, negative
 // a failure that shows later.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /// What every handle points to.
 struct object {
@@ -21,7 +22,9 @@ static struct object platform = {&table, NULL, 0}, device = {&table, NULL, 0};
 static cl_int status_of(const char *call) {
   const char *wanted = getenv("MOCK_FAIL");
   size_t length = strlen(call);
-  return wanted && strncmp(wanted, call, length) == 0 && wanted[length] == '=' ? atoi(wanted + length + 1) : CL_SUCCESS;
+  if (!wanted || strncmp(wanted, call, length) || wanted[length] != '=') return CL_SUCCESS;
+  while (strcmp(wanted + length + 1, "hang") == 0) pause();
+  return atoi(wanted + length + 1);
 }
 
 static void *make(size_t bytes, cl_int state) {
