@@ -32,6 +32,12 @@ static const struct { const char *name, *text; } sources[] = {
     {"product_rows", (const char[]){
 #embed "opencl/product_rows.cl" suffix(, 0)
     }},
+    {"arrange_rows", (const char[]){
+#embed "opencl/arrange_rows.cl" suffix(, 0)
+    }},
+    {"product_panels", (const char[]){
+#embed "opencl/product_panels.cl" suffix(, 0)
+    }},
     {"combine", (const char[]){
 #embed "opencl/combine.cl" suffix(, 0)
     }},

@@ -1,15 +1,11 @@
 // First of every program: the sizes that the host chose, and the vocabulary of the kernels.
 //
-// The host defines GROUP_ROWS, GROUP_TOKENS, ITEM_ROWS (8 or 16), ITEM_TOKENS, STEP and FEW (see docs/opencl.md), and what matrix.cl reads: FORMAT
-// and SCALES, or KINDS.
+// The host defines the sizes of the product (see docs/opencl.md): GROUP_ROWS, GROUP_TOKENS, ITEM_ROWS, and for product_tiles and product_rows
+// ITEM_TOKENS, STEP and FEW. And what matrix.cl reads: FORMAT and SCALES, or KINDS.
 #pragma OPENCL FP_CONTRACT OFF
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
-/// Weight rows of one item, side by side.
-typedef JOIN(float, ITEM_ROWS) item_rows;
-#define load_item_rows JOIN(vload, ITEM_ROWS)
-#define store_item_rows JOIN(vstore, ITEM_ROWS)
 
 #ifdef HAS_FMA
 #define multiply_add(a, b, c) fma(a, b, c)

@@ -11,7 +11,7 @@ import MoETensors
 final class DevicePass: @unchecked Sendable {
   let context: OpenCLContext
   let lists = GrowableDeviceBuffer(), input = GrowableDeviceBuffer(), activated = GrowableDeviceBuffer(), outputs = GrowableDeviceBuffer()
-  let result = GrowableDeviceBuffer()
+  let result = GrowableDeviceBuffer(), arranged = GrowableDeviceBuffer()
   private(set) var plan = DevicePlan()
   private var launched: [cl_event] = []
 

@@ -6,29 +6,31 @@ import MoEPlacement
 
 /// The kernels of one variant. Arguments belong to a kernel: the device's thread alone sets them.
 final class DeviceProgram: @unchecked Sendable {
-  enum Kernel: String, CaseIterable {
+  enum Kernel: String {
     case productTiles = "product_tiles"
     case productRows = "product_rows"
+    case arrangeRows = "arrange_rows"
+    case productPanels = "product_panels"
     case combine = "combine"
   }
 
   let shape: TileShape
   private let program: cl_program
-  private let kernels: [cl_kernel]
+  private let kernels: [Kernel: cl_kernel]
 
-  init(_ variant: KernelVariant, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
+  init(_ variant: KernelVariant, _ method: ProductMethod, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
     let localBytes = Int(clamping: try OpenCL.number(context.handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
-    shape = TileShape(for: context.device.kind, localBytes: localBytes)
+    shape = TileShape(method, localBytes: localBytes)
     let program = try ProgramBuild(variant, shape, on: context).program(cache)
-    var kernels: [cl_kernel] = []
-    for kernel in Kernel.allCases {
-      kernels.append(try context.make("clCreateKernel", "\(kernel.rawValue) of \(variant.name)") { clCreateKernel(program, kernel.rawValue, &$0) })
+    var kernels: [Kernel: cl_kernel] = [:]
+    for kernel in method.kernels {
+      kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(variant.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
     }
     (self.program, self.kernels) = (program, kernels)
   }
 
   deinit {
-    for kernel in kernels { clReleaseKernel(kernel) }
+    for kernel in kernels.values { clReleaseKernel(kernel) }
     clReleaseProgram(program)
   }
 
@@ -41,7 +43,7 @@ final class DeviceProgram: @unchecked Sendable {
     _ set: (inout KernelArguments) throws(OpenCLError) -> Void
   ) throws(OpenCLError) -> cl_event {
     try context.demandUse()
-    let handle = kernels[Kernel.allCases.firstIndex(of: kernel)!]
+    let handle = kernels[kernel]!
     var arguments = KernelArguments(handle, context)
     try set(&arguments)
     var event: cl_event?, offset = (0, first), global = (width, height), local = (group ?? 0, 1)

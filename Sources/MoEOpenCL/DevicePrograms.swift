@@ -8,22 +8,44 @@ import Synchronization
 /// Every program that a device has needed so far, and those it must not use.
 final class DevicePrograms: Sendable {
   private let cache: ProgramCache?
-  private let known = Mutex<[KernelVariant: Result<DeviceProgram, OpenCLError>]>([:])
+  private let methods: [ProductMethod]
+  private let known = Mutex<[Key: Result<DeviceProgram, OpenCLError>]>([:])
 
-  init(cache: ProgramCache?) { self.cache = cache }
+  private struct Key: Hashable {
+    let variant: KernelVariant, method: ProductMethod
+  }
+
+  /// - Parameter methods: how products may be computed, the best first.
+  init(_ methods: [ProductMethod], cache: ProgramCache?) { (self.methods, self.cache) = (methods, cache) }
 
   /// The program of a variant; on the device's thread. It is made once, and one that fails to build or to pass its test fails the same way ever after.
   func program(_ variant: KernelVariant, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
-    if let result = known.withLock({ $0[variant] }) { return try result.get() }
+    try program(variant, try method(on: context), on: context)
+  }
+
+  /// The first method that the driver gets right for f32: all programs of a device share it, since plans are cut for it.
+  private func method(on context: OpenCLContext) throws(OpenCLError) -> ProductMethod {
+    for method in methods.dropLast() {
+      do throws(OpenCLError) {
+        _ = try program(.f32, method, on: context)
+        return method
+      } catch where !context.isLost {}
+    }
+    return methods.last!
+  }
+
+  private func program(_ variant: KernelVariant, _ method: ProductMethod, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
+    let key = Key(variant: variant, method: method)
+    if let result = known.withLock({ $0[key] }) { return try result.get() }
     let result: Result<DeviceProgram, OpenCLError>
     do throws(OpenCLError) {
-      let program = try DeviceProgram(variant, on: context, cache: cache)
+      let program = try DeviceProgram(variant, method, on: context, cache: cache)
       try SelfTest(variant).run(program, on: context)
       result = .success(program)
     } catch {
       result = .failure(error)
     }
-    known.withLock { $0[variant] = result }
+    known.withLock { $0[key] = result }
     return try result.get()
   }
 

@@ -26,41 +26,10 @@ struct KernelVariant: Hashable, Sendable {
   }
 
   /// The texts of the program, in order.
-  var sources: [UnsafePointer<CChar>] {
+  func sources(_ method: ProductMethod) -> [UnsafePointer<CChar>] {
     let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
-    let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert", "product_tiles", "product_rows", "combine"]
+    let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"] + method.kernels.map(\.rawValue)
     return names.map { moe_opencl_text($0) }
-  }
-}
-
-/// Sizes of work-groups and items: see CKernels/opencl/tile.cl.
-struct TileShape: Hashable, Sendable {
-  private let groupRows: Int, itemRows: Int, itemTokens: Int
-  /// Rows of the plan that one work-group takes.
-  let groupTokens: Int
-  /// Columns in local memory at once.
-  private var step: Int
-  /// The most rows that the kernel for few rows takes.
-  let few = 4
-  private let lanes = 8
-
-  /// Sizes for a kind of device: items that fill the registers of a thread of a GPU, or the vector registers of a core; steps that leave half of
-  /// the local memory to another group, or on a CPU, where that is cache, as few as fit.
-  init(for kind: ComputeDevice.Kind, localBytes: Int) {
-    groupRows = 64
-    (groupTokens, itemRows, itemTokens, step) = kind == .cpu ? (128, 16, 16, 128) : (64, 8, 8, 16)
-    while step > 8, (groupRows + groupTokens) * step * MemoryLayout<Float>.size > localBytes / 2 { step /= 2 }
-  }
-
-  /// Work-groups side by side that `rows` weight rows take.
-  func groups(_ rows: Int) -> Int { (rows + groupRows - 1) / groupRows }
-
-  /// Items of a work-group of `product_tiles`, and of `product_rows`.
-  var tileItems: Int { groupRows / itemRows * groupTokens / itemTokens }
-  var rowItems: Int { groupRows / itemRows * lanes }
-
-  var options: String {
-    "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) -D STEP=\(step) -D FEW=\(few)"
   }
 }
 #endif

@@ -29,7 +29,7 @@ package final class OpenCLContext: @unchecked Sendable {
   package init(device index: Int, _ options: OpenCLOptions) throws(OpenCLError) {
     (device, handle, platform) = try OpenCL.device(at: index)
     self.options = options
-    programs = DevicePrograms(cache: options.programs)
+    programs = DevicePrograms(ProductMethod.suiting(device, options), cache: options.programs)
     let thread = try DriverThread(), name = device.name
     nonisolated(unsafe) let handle = handle
     let made = try thread.run { () throws(OpenCLError) in

@@ -13,6 +13,9 @@ public struct OpenCLOptions: Sendable {
   /// Where compiled programs are kept; nil to compile them in every process.
   public var programs: ProgramCache?
 
+  /// False to compute products on CPUs by the kernels for GPUs.
+  package var usesPanels = true
+
   /// Options; by default nine tenths of the memory, 10 seconds, a minute and the user's program cache.
   public init(
     memoryLimit: Int? = nil, deadline: Duration = .seconds(10), buildDeadline: Duration = .seconds(60), programs: ProgramCache? = .user

@@ -10,7 +10,7 @@ struct ProgramBuild {
   private let sources: [UnsafePointer<CChar>], options: String, name: String, context: OpenCLContext
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
-    (sources, name, self.context) = (variant.sources, variant.name, context)
+    (sources, name, self.context) = (variant.sources(shape.method), variant.name, context)
     let config = try OpenCL.number(context.handle, CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
     let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
     options = "-cl-std=CL1.2 \(shape.options) \(variant.options)" + (fuses ? " -D HAS_FMA" : "")

@@ -70,7 +70,8 @@ struct SelfTest {
         let (up, upNorm) = Self.product(decoded[0][row], x, Double(biases[row]))
         let (gate, gateNorm) = Self.product(decoded[1][row], x, Double(biases[rows + row]))
         let expected = gate / (1 + exp(-gate)) * up, found = activated[token * rows + row]
-        let kernel = token < tokens / shape.groupTokens * shape.groupTokens ? DeviceProgram.Kernel.productTiles : .productRows
+        let isFew = tokens - token / shape.groupTokens * shape.groupTokens <= shape.few
+        let kernel = shape.method == .panels ? DeviceProgram.Kernel.productPanels : isFew ? .productRows : .productTiles
         guard abs(Double(found) - expected) <= 1e-5 * upNorm * gateNorm else { throw wrong(kernel, found, expected, context) }
         let sum = summed[token * rows + row], weighed = found * coefficient * 2
         guard abs(sum - weighed) <= Float.ulpOfOne * abs(weighed) else { throw wrong(.combine, sum, Double(weighed), context) }

@@ -9,10 +9,17 @@ import Testing
 @Suite struct OpenCLTests {
   static let programs = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent("moe-programs-\(UUID().uuidString)").path
   static let machine = try! Machine.current(threads: 2, openCL: OpenCLOptions(programs: ProgramCache(folder: programs)))
+  /// Where CPUs compute products as GPUs do.
+  static let machineWithoutPanels = {
+    var options = OpenCLOptions(programs: ProgramCache(folder: programs))
+    options.usesPanels = false
+    return try! Machine.current(threads: 2, openCL: options)
+  }()
   static let devices: [MoELayer.Device] = ((try? OpenCL.devices()) ?? []).indices.map { .openCL($0) }
 
-  private func layers(_ fixture: LayerFixture, on machine: Machine = machine) throws -> [MoELayer] {
-    try Self.devices.map { try fixture.layer(on: machine, device: $0) }
+  /// The layer on every device, by every method.
+  private func layers(_ fixture: LayerFixture) throws -> [MoELayer] {
+    try [Self.machine, Self.machineWithoutPanels].flatMap { machine in try Self.devices.map { try fixture.layer(on: machine, device: $0) } }
   }
 
   @Test func thereAreDevices() {
