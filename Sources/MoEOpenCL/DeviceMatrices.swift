@@ -39,7 +39,7 @@ struct DeviceMatrices {
 
   /// The memory that all codes lie in, from the beginning of a page on; nil when they have to be copied.
   private static func common(_ matrices: [HostMatrix], in context: OpenCLContext) -> UnsafeRawBufferPointer? {
-    guard context.device.sharesMemoryWithHost else { return nil }
+    guard context.usesHostMemory else { return nil }
     var lower = UInt.max, upper: UInt = 0
     for matrix in matrices {
       let first = UInt(bitPattern: matrix.codes.baseAddress)
@@ -60,11 +60,9 @@ struct DeviceMatrices {
       (places[index].codes, places[index].rowBytes) = (Int64(end), Int64(matrix.filledBytes))
       end = (end + matrix.rows * matrix.filledBytes + 63) / 64 * 64
     }
-    let buffer = try DeviceBuffer(end, in: context), places = places
-    try buffer.write(end) { memory in
-      for (place, matrix) in zip(places, matrices) {
-        for row in 0..<matrix.rows { matrix.copy(row: row, to: memory + Int(place.codes) + row * matrix.filledBytes) }
-      }
+    let buffer = try DeviceBuffer(end, in: context)
+    for (place, matrix) in zip(places, matrices) {
+      try buffer.write(matrix.rows, of: matrix.filledBytes, at: Int(place.codes)) { matrix.copy(row: $1, to: $0) }
     }
     return buffer
   }
@@ -79,16 +77,13 @@ struct DeviceMatrices {
       (places[index].codes, places[index].rowBytes) = (Int64(end), Int64(rowBytes))
       end += matrix.rows * rowBytes
     }
-    let buffer = try DeviceBuffer(end, in: context), places = places
-    try buffer.write(end) { memory in
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, columns)) { stored in
-        for (place, matrix) in zip(places, matrices) {
-          for row in 0..<matrix.rows {
-            let out = (memory + Int(place.codes) + row * rowBytes).assumingMemoryBound(to: Float.self)
-            matrix.decode(row: row, stored.baseAddress!, into: out)
-            for column in columns..<width { out[column] = 0 }
-          }
-        }
+    let buffer = try DeviceBuffer(end, in: context)
+    var stored = [Float](repeating: 0, count: columns)
+    for (place, matrix) in zip(places, matrices) {
+      try buffer.write(matrix.rows, of: rowBytes, at: Int(place.codes)) { target, row in
+        let out = target.assumingMemoryBound(to: Float.self)
+        stored.withUnsafeMutableBufferPointer { matrix.decode(row: row, $0.baseAddress!, into: out) }
+        for column in columns..<width { out[column] = 0 }
       }
     }
     return buffer
@@ -116,17 +111,11 @@ struct DeviceMatrices {
       places[index].flags = (matrix.runsOn ? 1 : 0) | (matrix.sharesScales ? 0 : 2)
       places[index].globalScale = matrix.borrowed.global_scale
     }
-    let buffer = try DeviceBuffer(end, in: context), places = places
-    try buffer.write(end) { memory in
-      func write(_ plane: UnsafeRawBufferPointer, at start: Int64) {
-        guard !plane.isEmpty else { return }
-        UnsafeMutableRawBufferPointer(start: memory + Int(start), count: plane.count).copyMemory(from: plane)
-      }
-      for (index, place) in places.enumerated() {
-        write(matrices[index].planes.scales, at: place.scales)
-        write(matrices[index].planes.zeros, at: place.zeros)
-        groups[index]?.withUnsafeBytes { write($0, at: place.groups) }
-      }
+    let buffer = try DeviceBuffer(end, in: context)
+    for (index, place) in places.enumerated() {
+      try buffer.write(matrices[index].planes.scales, at: Int(place.scales))
+      try buffer.write(matrices[index].planes.zeros, at: Int(place.zeros))
+      if let groups = groups[index] { try buffer.write(groups, at: Int(place.groups)) }
     }
     return buffer
   }

@@ -57,7 +57,7 @@ struct DevicePlan {
     _ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape, to lists: GrowableDeviceBuffer, in context: OpenCLContext
   ) throws(OpenCLError) {
     let byteCount = 4 * count
-    try lists.room(byteCount, in: context).write(byteCount) { memory in
+    try lists.room(byteCount, in: context).write(of: byteCount) { memory, _ in
       let integers = memory.assumingMemoryBound(to: Int32.self), floats = memory.assumingMemoryBound(to: Float.self)
       var tile = integers, arranged = 0
       for experts in parts {

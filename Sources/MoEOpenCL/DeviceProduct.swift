@@ -66,9 +66,8 @@ final class DeviceProduct: Sendable {
   }
 
   private static func buffer<Value: BitwiseCopyable>(of values: [Value], in context: OpenCLContext) throws(OpenCLError) -> DeviceBuffer {
-    let byteCount = values.count * MemoryLayout<Value>.stride
-    let buffer = try DeviceBuffer(byteCount, in: context)
-    try buffer.write(byteCount) { memory in values.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: byteCount) } }
+    let buffer = try DeviceBuffer(values.count * MemoryLayout<Value>.stride, in: context)
+    try buffer.write(values)
     return buffer
   }
 

@@ -21,6 +21,8 @@ package final class OpenCLContext: @unchecked Sendable {
   package let device: ComputeDevice
   let handle: cl_device_id, platform: cl_platform_id, context: cl_context, queue: cl_command_queue
   let programs: DevicePrograms
+  /// On the device's thread.
+  var staging = Staging()
   private let options: OpenCLOptions
   private let thread: DriverThread
   private let state = Mutex<(lost: OpenCLError?, taken: Int)>((nil, 0))
@@ -56,6 +58,7 @@ package final class OpenCLContext: @unchecked Sendable {
       return
     }
     programs.release()
+    staging.release()
     clReleaseCommandQueue(queue)
     clReleaseContext(context)
   }
@@ -79,6 +82,10 @@ package final class OpenCLContext: @unchecked Sendable {
 
   /// A line for each variant that the driver gets wrong, and one when the device is lost.
   var notes: [String] { programs.notes + [state.withLock { $0.lost }].compactMap { $0.map { "\(device.name) is lost: \($0)" } } }
+
+  /// True when buffers are the host's memory too.
+  var usesHostMemory: Bool { device.sharesMemoryWithHost && options.usesHostMemory }
+  var stagingBytes: Int { options.stagingBytes }
 
   /// Bytes of device memory that may be taken.
   var memoryLimit: Int { options.memoryLimit ?? device.memoryBytes / 10 * 9 }

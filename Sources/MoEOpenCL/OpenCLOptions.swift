@@ -10,19 +10,26 @@ public struct OpenCLOptions: Sendable {
   public var deadline: Duration
   /// The same for compiling one program.
   public var buildDeadline: Duration
+  /// False to treat memory that a device shares with the host as its own: weights are copied, and everything goes through staging buffers.
+  public var usesHostMemory: Bool
+  /// Bytes of each of two staging buffers that bytes go through to and from a device's own memory.
+  public var stagingBytes: Int
   /// Where compiled programs are kept; nil to compile them in every process.
   public var programs: ProgramCache?
 
   /// False to compute products on CPUs by the kernels for GPUs.
   package var usesPanels = true
 
-  /// Options; by default nine tenths of the memory, 10 seconds, a minute and the user's program cache.
+  /// Options; by default nine tenths of the memory, 10 seconds, a minute, shared memory where there is some, 8 MiB, the user's program cache.
   public init(
-    memoryLimit: Int? = nil, deadline: Duration = .seconds(10), buildDeadline: Duration = .seconds(60), programs: ProgramCache? = .user
+    memoryLimit: Int? = nil, deadline: Duration = .seconds(10), buildDeadline: Duration = .seconds(60), usesHostMemory: Bool = true,
+    stagingBytes: Int = 8 << 20, programs: ProgramCache? = .user
   ) {
     self.memoryLimit = memoryLimit
     self.deadline = deadline
     self.buildDeadline = buildDeadline
+    self.usesHostMemory = usesHostMemory
+    self.stagingBytes = stagingBytes
     self.programs = programs
   }
 }

@@ -40,15 +40,13 @@ struct SelfTest {
     let pass = DevicePass(context), plan = DispatchPlan(everyToken: .init(repeating: coefficient, count: tokens))
     var (activated, summed) = ([Float](repeating: .nan, count: tokens * rows), [Float](repeating: .nan, count: tokens * rows))
     try pass.upload(plan, parts: CollectionOfOne(0..<1), program.shape)
-    try pass.input.room(4 * input.count, in: context).write(4 * input.count) { target in
-      input.withUnsafeBytes { target.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    }
+    try pass.input.room(4 * input.count, in: context).write(input)
     let size = 4 * activated.count, target = try pass.room(pass.outputs, tokens, rows), result = try pass.room(pass.result, tokens, rows)
     for tiles in pass.plan.tiles { try product.launch(tiles, of: pass, gathers: true, x: pass.input.buffer!, y: target) }
     try product.combine(pass, tokens: tokens, columns: rows, adding: false, weighs: true, scale: 2, into: result)
     try pass.finish()
-    try target.read(size) { source in activated.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
-    try result.read(size) { source in summed.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
+    try target.read(of: size) { source, _ in activated.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
+    try result.read(of: size) { source, _ in summed.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
     try compare(activated, summed, matrices, biases, input, program.shape, context)
   }
 

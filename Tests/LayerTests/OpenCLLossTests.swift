@@ -11,6 +11,7 @@ struct OpenCLLossTests {
   @Test(arguments: [
     ("clEnqueueNDRangeKernel=-5", "clEnqueueNDRangeKernel", "CL_OUT_OF_RESOURCES"),
     ("clEnqueueMapBuffer=-36", "clEnqueueMapBuffer", "CL_INVALID_COMMAND_QUEUE"),
+    ("clEnqueueUnmapMemObject=-5", "clEnqueueUnmapMemObject", "CL_OUT_OF_RESOURCES"),
     ("clEnqueueNDRangeKernel=hang", "clEnqueueNDRangeKernel", "CL_RUNNING"),
     ("clFlush=hang", "clFlush", "CL_RUNNING"),
   ])

@@ -90,6 +90,21 @@ import Testing
     }
   }
 
+  @Test(arguments: ["qwen2_moe", "gpt_oss_mxfp4", "deepseek_v3_fp8", "nemotron_h_latent_awkward"])
+  func memoryOfItsOwnHoldsTheSame(_ name: String) throws {
+    let fixture = try LayerFixture.named(name), states = try fixture.input().states
+    let many = try states.rows((0..<300).map { $0 * 7 % states.tokens })
+    for device in Self.devices {
+      let expected = try fixture.layer(on: Self.machine, device: device).bits(many)
+      // Less than a row, some rows, and everything at once.
+      for bytes in [1, 1000, 1 << 20] {
+        let options = OpenCLOptions(usesHostMemory: false, stagingBytes: bytes, programs: ProgramCache(folder: Self.programs))
+        let layer = try fixture.layer(on: Machine.current(threads: 1, openCL: options), device: device)
+        #expect(try layer.bits(many) == expected, "\(device), staging of \(bytes) bytes")
+      }
+    }
+  }
+
   private func failure(_ body: () throws -> Void) -> OpenCLError? {
     do { try body() } catch MoEError.openCL(let error) { return error } catch { Issue.record("another error: \(error)") }
     return nil

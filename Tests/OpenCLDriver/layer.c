@@ -30,6 +30,10 @@ static void *enqueue_map(
   *status = status_of("clEnqueueMapBuffer");
   return *status ? NULL : driver->clEnqueueMapBuffer(q, buffer, blocking, flags, offset, bytes, count, events, event, status);
 }
+static cl_int enqueue_unmap(cl_command_queue q, cl_mem buffer, void *address, cl_uint count, const cl_event *events, cl_event *event) {
+  cl_int status = status_of("clEnqueueUnmapMemObject");
+  return status ? status : driver->clEnqueueUnmapMemObject(q, buffer, address, count, events, event);
+}
 static cl_int flush(cl_command_queue q) {
   cl_int status = status_of("clFlush");
   return status ? status : driver->clFlush(q);
@@ -50,6 +54,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(
   memcpy(&table, target, sizeof table);
   table.clEnqueueNDRangeKernel = enqueue_kernel;
   table.clEnqueueMapBuffer = enqueue_map;
+  table.clEnqueueUnmapMemObject = enqueue_unmap;
   table.clFlush = flush;
   *layer = &table;
   *layer_count = sizeof table / sizeof(void *);

@@ -115,8 +115,22 @@ static void *enqueue_map(
   *event = make(0, CL_COMPLETE);
   return (char *)((struct object *)buffer)->memory + offset;
 }
-static cl_int enqueue_unmap(cl_command_queue q, cl_mem buffer, void *address, cl_uint count, const cl_event *events, cl_event *event) {
-  return status_of("clEnqueueUnmapMemObject");
+static cl_int transfer(const char *call, cl_event *event) {
+  cl_int status = status_of(call);
+  if (!status) *event = make(0, CL_COMPLETE);
+  return status;
+}
+static cl_int enqueue_write(
+    cl_command_queue q, cl_mem buffer, cl_bool blocking, size_t offset, size_t bytes, const void *from, cl_uint count, const cl_event *events,
+    cl_event *event) {
+  memcpy((char *)((struct object *)buffer)->memory + offset, from, bytes);
+  return transfer("clEnqueueWriteBuffer", event);
+}
+static cl_int enqueue_read(
+    cl_command_queue q, cl_mem buffer, cl_bool blocking, size_t offset, size_t bytes, void *to, cl_uint count, const cl_event *events,
+    cl_event *event) {
+  memcpy(to, (char *)((struct object *)buffer)->memory + offset, bytes);
+  return transfer("clEnqueueReadBuffer", event);
 }
 static cl_int flush(cl_command_queue q) { return status_of("clFlush"); }
 static cl_int get_event_info(cl_event e, cl_event_info what, size_t room, void *out, size_t *size) {
@@ -147,5 +161,5 @@ static const cl_icd_dispatch table = {
     .clReleaseMemObject = release_buffer, .clCreateProgramWithSource = create_program, .clReleaseProgram = release_program,
     .clBuildProgram = build_program, .clGetProgramInfo = get_program_info, .clGetProgramBuildInfo = get_build_info,
     .clCreateKernel = create_kernel, .clReleaseKernel = release_kernel, .clSetKernelArg = set_argument,
-    .clEnqueueNDRangeKernel = enqueue_kernel, .clEnqueueMapBuffer = enqueue_map, .clEnqueueUnmapMemObject = enqueue_unmap, .clFlush = flush,
-    .clGetEventInfo = get_event_info, .clReleaseEvent = release_event};
+    .clEnqueueNDRangeKernel = enqueue_kernel, .clEnqueueMapBuffer = enqueue_map, .clEnqueueWriteBuffer = enqueue_write,
+    .clEnqueueReadBuffer = enqueue_read, .clFlush = flush, .clGetEventInfo = get_event_info, .clReleaseEvent = release_event};
