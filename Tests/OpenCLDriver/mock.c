@@ -1,7 +1,7 @@
 // An OpenCL driver for the ICD loader that computes nothing and fails as it is told.
 //
 // MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to stay in: 0 complete, 1 running for ever, negative
-// a failure that shows later.
+// a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
@@ -66,11 +66,18 @@ static cl_int get_device_ids(cl_platform_id p, cl_device_type type, cl_uint room
 static cl_int get_device_info(cl_device_id d, cl_device_info what, size_t room, void *out, size_t *size) {
   cl_int status = status_of("clGetDeviceInfo");
   if (status) return status;
+  const char *extensions = getenv("MOCK_EXTENSIONS") ? getenv("MOCK_EXTENSIONS") : "";
   cl_ulong number = what == CL_DEVICE_TYPE ? CL_DEVICE_TYPE_GPU : what == CL_DEVICE_HOST_UNIFIED_MEMORY ? 0
                     : what == CL_DEVICE_GLOBAL_MEM_SIZE || what == CL_DEVICE_MAX_MEM_ALLOC_SIZE ? 1 << 30 : 1 << 16;
   switch (what) {
     case CL_DEVICE_NAME: case CL_DEVICE_VENDOR: case CL_DRIVER_VERSION: case CL_DEVICE_VERSION: return tell("Mock", 5, room, out, size);
-    case CL_DEVICE_EXTENSIONS: return tell("", 1, room, out, size);
+    case CL_DEVICE_EXTENSIONS: return tell(extensions, strlen(extensions) + 1, room, out, size);
+    // Three ways to tell the PCI address 81:02.1, the first with a domain.
+    case 0x410F: return tell((cl_uint[]){1, 0x81, 2, 1}, 16, room, out, size);
+    case 0x4008: return tell(&(cl_uint){0x81}, 4, room, out, size);
+    case 0x4009: return tell(&(cl_uint){2 << 3 | 1}, 4, room, out, size);
+    case 0x400A: return CL_INVALID_VALUE;
+    case 0x4037: return tell((cl_uint[]){1, 0, 0, 0, 0, 0x01028100}, 24, room, out, size);
     default: return tell(&number, room < sizeof number ? room : sizeof number, room, out, size);
   }
 }
