@@ -18,7 +18,8 @@ final class DevicePrograms: Sendable {
   /// - Parameter methods: how products may be computed, the best first.
   init(_ methods: [ProductMethod], cache: ProgramCache?) { (self.methods, self.cache) = (methods, cache) }
 
-  /// The program of a variant; on the device's thread. It is made once, and one that fails to build or to pass its test fails the same way ever after.
+  /// The program of a variant; on the device's thread. It is made once, and one that fails to build or to pass its test fails the same way
+  /// ever after.
   func program(_ variant: KernelVariant, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
     try program(variant, try method(on: context), on: context)
   }

@@ -39,6 +39,11 @@ final class DriverThread: @unchecked Sendable {
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     // Drivers compile on it.
     pthread_attr_setstacksize(&attributes, 16 << 20)
+    // Signals are the caller's.
+    var all = sigset_t(), previous = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_BLOCK, &all, &previous)
+    defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
     let itself = Unmanaged.passRetained(self)
     #if canImport(Darwin)
       var thread: pthread_t?

@@ -32,13 +32,26 @@ package final class OpenCLContext: @unchecked Sendable {
     (device, handle, platform) = try OpenCL.device(at: index)
     self.options = options
     programs = DevicePrograms(ProductMethod.suiting(device, options), cache: options.programs)
-    let thread = try DriverThread(), name = device.name
-    nonisolated(unsafe) let handle = handle
-    let made = try thread.run { () throws(OpenCLError) in
+    let thread = try DriverThread()
+    do throws(OpenCLError) {
+      guard let opened = try Self.opened(handle, device.name, on: thread, within: options.deadline) else { throw Self.stuck(thread, device) }
+      (context, queue) = opened
+    } catch {
+      thread.end()
+      throw error
+    }
+    self.thread = thread
+  }
+
+  /// A context and a queue; nil when a call does not return.
+  private static func opened(
+    _ handle: cl_device_id, _ name: String, on thread: DriverThread, within deadline: Duration
+  ) throws(OpenCLError) -> (cl_context, cl_command_queue)? {
+    try thread.run { () throws(OpenCLError) in
       var device: cl_device_id? = handle, status: cl_int = 0
-      let context = thread.making("clCreateContext", within: options.deadline) { clCreateContext(nil, 1, &device, nil, nil, &status) }
+      let context = thread.making("clCreateContext", within: deadline) { clCreateContext(nil, 1, &device, nil, nil, &status) }
       guard let context, status == CL_SUCCESS else { throw OpenCLError(call: "clCreateContext", status: status, detail: name) }
-      let queue = thread.making("clCreateCommandQueueWithProperties", within: options.deadline) {
+      let queue = thread.making("clCreateCommandQueueWithProperties", within: deadline) {
         clCreateCommandQueueWithProperties(context, handle, nil, &status)
       }
       guard let queue, status == CL_SUCCESS else {
@@ -47,8 +60,6 @@ package final class OpenCLContext: @unchecked Sendable {
       }
       return (context, queue)
     }
-    guard let made else { throw Self.stuck(thread, device) }
-    (self.thread, context, queue) = (thread, made.0, made.1)
   }
 
   deinit {

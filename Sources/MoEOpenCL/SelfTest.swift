@@ -32,7 +32,8 @@ struct SelfTest {
 
   private func run(_ program: DeviceProgram, up: MatrixKind, gate: MatrixKind, on context: OpenCLContext) throws(OpenCLError) {
     var random = Random()
-    let matrices = [matrix(of: up, &random), matrix(of: gate, &random)]
+    // Scales of whole groups of eight columns, and others.
+    let matrices = [matrix(of: up, group: 32, &random), matrix(of: gate, group: 12, &random)]
     let biases = (0..<2 * rows).map { _ in random.next() }, input = (0..<tokens * columns).map { _ in random.next() }
     let product = try DeviceProduct(
       0..<1, up: [matrices[0]], gate: [matrices[1]], biases: biases,
@@ -94,9 +95,8 @@ struct SelfTest {
     return (sum, max(1, squares.squareRoot()))
   }
 
-  private func matrix(of kind: MatrixKind, _ random: inout Random) -> HostMatrix {
-    let weights = blocks(of: kind.format, rows * columns, &random)
-    let group = 32, groups = rows * columns / group
+  private func matrix(of kind: MatrixKind, group: Int, _ random: inout Random) -> HostMatrix {
+    let weights = blocks(of: kind.format, rows * columns, &random), groups = rows * columns / group
     var scales: [UInt8] = [], zeros: [UInt8] = []
     var matrix = moe_matrix()
     if kind.scales != "none" {
@@ -132,7 +132,7 @@ struct SelfTest {
         for start in stride(from: 0, to: blocks.count, by: format.blockBytes) {
           let block = blocks.baseAddress! + start
           repeat {
-            for byte in 0..<format.blockBytes { block.storeBytes(of: UInt8(truncatingIfNeeded: random.bits() >> 32), toByteOffset: byte, as: UInt8.self) }
+            for byte in 0..<format.blockBytes { (block + byte).storeBytes(of: UInt8(truncatingIfNeeded: random.bits() >> 32), as: UInt8.self) }
             format.widen(block, count: format.blockValues, into: decoded.baseAddress!)
           } while !decoded.allSatisfy { abs($0) < 16 } || decoded.allSatisfy { abs($0) < 0x1p-8 }
         }

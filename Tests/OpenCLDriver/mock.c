@@ -1,7 +1,7 @@
 // An OpenCL driver for the ICD loader that computes nothing and fails as it is told.
 //
-// MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to stay in: 0 complete, 1 running for ever, negative
-// a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by.
+// MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to
+// stay in: 0 complete, 1 running for ever, negative a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
