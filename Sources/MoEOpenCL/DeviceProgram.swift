@@ -18,12 +18,11 @@ final class DeviceProgram: @unchecked Sendable {
   private let program: cl_program
   private let kernels: [Kernel: cl_kernel]
 
-  init(_ variant: KernelVariant, _ method: ProductMethod, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
-    let localBytes = Int(clamping: try OpenCL.number(context.handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
-    shape = TileShape(method, localBytes: localBytes)
+  init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
+    self.shape = shape
     let program = try ProgramBuild(variant, shape, on: context).program(cache)
     var kernels: [Kernel: cl_kernel] = [:]
-    for kernel in method.kernels {
+    for kernel in shape.method.kernels {
       kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(variant.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
     }
     (self.program, self.kernels) = (program, kernels)

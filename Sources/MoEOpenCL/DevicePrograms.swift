@@ -8,39 +8,39 @@ import Synchronization
 /// Every program that a device has needed so far, and those it must not use.
 final class DevicePrograms: Sendable {
   private let cache: ProgramCache?
-  private let methods: [ProductMethod]
+  private let shapes: [TileShape]
   private let known = Mutex<[Key: Result<DeviceProgram, OpenCLError>]>([:])
 
   private struct Key: Hashable {
-    let variant: KernelVariant, method: ProductMethod
+    let variant: KernelVariant, shape: TileShape
   }
 
-  /// - Parameter methods: how products may be computed, the best first.
-  init(_ methods: [ProductMethod], cache: ProgramCache?) { (self.methods, self.cache) = (methods, cache) }
+  /// - Parameter shapes: how products may be computed, the best first.
+  init(_ shapes: [TileShape], cache: ProgramCache?) { (self.shapes, self.cache) = (shapes, cache) }
 
   /// The program of a variant; on the device's thread. It is made once, and one that fails to build or to pass its test fails the same way
   /// ever after.
   func program(_ variant: KernelVariant, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
-    try program(variant, try method(on: context), on: context)
+    try program(variant, try shape(on: context), on: context)
   }
 
-  /// The first method that the driver gets right for f32: all programs of a device share it, since plans are cut for it.
-  private func method(on context: OpenCLContext) throws(OpenCLError) -> ProductMethod {
-    for method in methods.dropLast() {
+  /// The first shape that the driver gets right for f32: all programs of a device share it, since plans are cut for it.
+  private func shape(on context: OpenCLContext) throws(OpenCLError) -> TileShape {
+    for shape in shapes.dropLast() {
       do throws(OpenCLError) {
-        _ = try program(.f32, method, on: context)
-        return method
+        _ = try program(.f32, shape, on: context)
+        return shape
       } catch where !context.isLost {}
     }
-    return methods.last!
+    return shapes.last!
   }
 
-  private func program(_ variant: KernelVariant, _ method: ProductMethod, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
-    let key = Key(variant: variant, method: method)
+  private func program(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
+    let key = Key(variant: variant, shape: shape)
     if let result = known.withLock({ $0[key] }) { return try result.get() }
     let result: Result<DeviceProgram, OpenCLError>
     do throws(OpenCLError) {
-      let program = try DeviceProgram(variant, method, on: context, cache: cache)
+      let program = try DeviceProgram(variant, shape, on: context, cache: cache)
       try SelfTest(variant).run(program, on: context)
       result = .success(program)
     } catch {

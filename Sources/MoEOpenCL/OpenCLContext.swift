@@ -21,9 +21,13 @@ package final class OpenCLContext: @unchecked Sendable {
   package let device: ComputeDevice
   let handle: cl_device_id, platform: cl_platform_id, context: cl_context, queue: cl_command_queue
   let programs: DevicePrograms
+  /// Bytes of local memory of a work-group.
+  let localBytes: Int
+  /// How products may be computed, the best first.
+  let methods: [ProductMethod]
   /// On the device's thread.
   var staging = Staging()
-  private let options: OpenCLOptions
+  let options: OpenCLOptions
   private let thread: DriverThread
   private let state = Mutex<(lost: OpenCLError?, taken: Int)>((nil, 0))
 
@@ -31,7 +35,11 @@ package final class OpenCLContext: @unchecked Sendable {
   package init(device index: Int, _ options: OpenCLOptions) throws(OpenCLError) {
     (device, handle, platform) = try OpenCL.device(at: index)
     self.options = options
-    programs = DevicePrograms(ProductMethod.suiting(device, options), cache: options.programs)
+    localBytes = Int(clamping: try OpenCL.number(handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
+    methods = ProductMethod.suiting(device, options)
+    let tuned = options.programs?.tunedShapes(of: device, localBytes: localBytes) ?? [:], localBytes = localBytes
+    programs = DevicePrograms(
+      methods.flatMap { [tuned[$0], TileShape($0, localBytes: localBytes)].compactMap { $0 } }, cache: options.programs)
     let thread = try DriverThread()
     do throws(OpenCLError) {
       guard let opened = try Self.opened(handle, device.name, on: thread, within: options.deadline) else { throw Self.stuck(thread, device) }
