@@ -1,16 +1,19 @@
 // The rows of a plan as product_panels reads them: gathered, weighed, filled up with zeros, eight rows of a tile side by side, column after column.
 
-/// Turns eight rows of eight columns: each round puts the even elements of all 64 before the odd ones.
-void transpose(float8 *rows) {
-  UNROLLED for (int round = 0; round < 3; round++) {
-    float8 turned[8];
-    UNROLLED for (int i = 0; i < 4; i++) {
-      turned[i] = (float8)(rows[2 * i].even, rows[2 * i + 1].even);
-      turned[i + 4] = (float8)(rows[2 * i].odd, rows[2 * i + 1].odd);
-    }
-    UNROLLED for (int i = 0; i < 8; i++) rows[i] = turned[i];
+/// Turns rows of eight columns, one after the other in eight vectors: each round puts all even elements before the odd ones.
+#define TRANSPOSE(floats)                                              \
+  void transpose_##floats(floats *rows) {                              \
+    UNROLLED for (int round = 0; round < 3; round++) {                 \
+      floats turned[8];                                                \
+      UNROLLED for (int i = 0; i < 4; i++) {                           \
+        turned[i] = (floats)(rows[2 * i].even, rows[2 * i + 1].even);  \
+        turned[i + 4] = (floats)(rows[2 * i].odd, rows[2 * i + 1].odd); \
+      }                                                                \
+      UNROLLED for (int i = 0; i < 8; i++) rows[i] = turned[i];        \
+    }                                                                  \
   }
-}
+TRANSPOSE(float8)
+TRANSPOSE(float16)
 
 /// One item takes a run of columns of one tile, whose first row in `arranged` is the tile's last number.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void arrange_rows(
@@ -22,7 +25,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void arrange_rows(
     for (int column = begin; column < end; column += 8) {
       float8 values[8];
       UNROLLED for (int k = 0; k < 8; k++) values[k] = i + k < count ? inputs_at(PRODUCT_INPUTS, first + i + k, column) : 0;
-      transpose(values);
+      transpose_float8(values);
       UNROLLED for (int k = 0; k < 8; k++) vstore8(values[k], column + k, target);
     }
   }

@@ -12,7 +12,7 @@ typedef struct {
 enum { FLAT = 1, APART = 2 };
 
 float scale_f32(const global uchar *p, long i) { return ((const global float *)p)[i]; }
-float scale_f16(const global uchar *p, long i) { return vload_half(i, (const global half *)p); }
+float scale_f16(const global uchar *p, long i) { return half_at(p, i); }
 float scale_bf16(const global uchar *p, long i) { return as_float((uint)((const global ushort *)p)[i] << 16); }
 float scale_e4m3(const global uchar *p, long i) { return float_of_e4m3((uchar8)p[i]).s0; }
 float scale_e8m0(const global uchar *p, long i) { return p[i] == 255 ? NAN : as_float(p[i] ? (uint)p[i] << 23 : 0x00400000u); }

@@ -25,17 +25,19 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUC
   for (int i = 0; i < 2 * ((count + 7) / 8 * 8); i++) sums[i] = 0;
   for (int begin = 0; begin < columns; begin += RUN) {
     const int width = min(begin + RUN, columns) - begin;
-    for (int part = 0; part < 4; part++) {
-      const bool gate = is_gate(8 * part, flags);
+    for (int side = 0; side < 2; side++) {
+      const bool gate = is_gate(16 * side, flags);
       const global matrix *m = matrices + (gate ? experts + expert : expert);
       const global uchar *codes = gate ? gate_codes : up_codes, *planes = gate ? gate_planes : up_planes;
-      const int row = first_row + row_of(8 * part, flags);
+      const int row = first_row + row_of(16 * side, flags);
       for (int c = 0; c < width; c += 8) {
-        float8 values[8];
+        float16 values[8];
         // Behind the last row its sums are computed again, and not kept.
-        UNROLLED for (int k = 0; k < 8; k++) values[k] = weights_at(m, codes, planes, min(row + k, rows - 1), begin + c);
-        transpose(values);
-        UNROLLED for (int k = 0; k < 8; k++) vstore8(values[k], part + 4 * (c + k), (float *)panel);
+        UNROLLED for (int k = 0; k < 8; k++)
+          values[k] = (float16)(weights_at(m, codes, planes, min(row + 2 * k, rows - 1), begin + c),
+                                weights_at(m, codes, planes, min(row + 2 * k + 1, rows - 1), begin + c));
+        transpose_float16(values);
+        UNROLLED for (int k = 0; k < 8; k++) panel[2 * (c + k) + side] = values[k];
       }
     }
     for (int i = 0; i < count; i += 8) {
@@ -47,7 +49,6 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUC
   for (int i = 0; i < count; i++)
     for (int place = 0; place < rows_of_group(flags) && first_row + place < rows; place++) {
       const float *sum = (const float *)(sums + 2 * i);
-      y[(long)(first + i) * rows + first_row + place] =
-          finished(sum[place], sum[(place + 16) % 32], PRODUCT_END, first_row + place);
+      y[(long)(first + i) * rows + first_row + place] = finished(sum[place], sum[(place + 16) % 32], PRODUCT_END, first_row + place);
     }
 }
