@@ -1,66 +1,140 @@
-// The OpenCL sources, embedded as they lie in opencl/.
+// The OpenCL sources, embedded as they lie in opencl/, and the tables of formats/ that they share with C.
 #include "CMoEKernels.h"
 #include <string.h>
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-static const char tile[] = {
-#embed "opencl/tile.cl" suffix(, 0)
-};
-static const char matrix[] = {
-#embed "opencl/matrix.cl" suffix(, 0)
-};
-static const char expert[] = {
-#embed "opencl/expert.cl" suffix(, 0)
-};
-static const char product_tiles[] = {
-#embed "opencl/product_tiles.cl" suffix(, 0)
-};
-static const char product_rows[] = {
-#embed "opencl/product_rows.cl" suffix(, 0)
-};
-static const char combine[] = {
-#embed "opencl/combine.cl" suffix(, 0)
-};
-static const char f32[] = {
-#embed "opencl/formats/f32.cl" suffix(, 0)
-};
-static const char f16[] = {
-#embed "opencl/formats/f16.cl" suffix(, 0)
-};
-static const char bf16[] = {
-#embed "opencl/formats/bf16.cl" suffix(, 0)
-};
-static const char q8_0[] = {
-#embed "opencl/formats/q8_0.cl" suffix(, 0)
-};
-static const char q4_0[] = {
-#embed "opencl/formats/q4_0.cl" suffix(, 0)
-};
-static const char q4_k[] = {
-#embed "opencl/formats/q4_k.cl" suffix(, 0)
-};
-static const char q6_k[] = {
-#embed "opencl/formats/q6_k.cl" suffix(, 0)
-};
-static const char mxfp4[] = {
-#embed "opencl/formats/mxfp4.cl" suffix(, 0)
-};
-static const char f8_e4m3[] = {
-#embed "opencl/formats/f8_e4m3.cl" suffix(, 0)
-};
-static const char int4[] = {
-#embed "opencl/formats/int4.cl" suffix(, 0)
-};
-static const char e2m1[] = {
-#embed "opencl/formats/e2m1.cl" suffix(, 0)
-};
-
-#define SOURCE(name) {#name, name}
 static const struct { const char *name, *text; } sources[] = {
-    SOURCE(tile), SOURCE(matrix), SOURCE(expert), SOURCE(product_tiles), SOURCE(product_rows), SOURCE(combine),
-    SOURCE(f32), SOURCE(f16), SOURCE(bf16), SOURCE(q8_0), SOURCE(q4_0), SOURCE(q4_k), SOURCE(q6_k), SOURCE(mxfp4),
-    SOURCE(f8_e4m3), SOURCE(int4), SOURCE(e2m1)};
+    {"tile", (const char[]){
+#embed "opencl/tile.cl" suffix(, 0)
+    }},
+    {"bits", (const char[]){
+#embed "opencl/bits.cl" suffix(, 0)
+    }},
+    {"uneven_levels", (const char[]){
+#embed "formats/uneven_levels.h" suffix(, 0)
+    }},
+    {"iq_grids", (const char[]){
+#embed "formats/iq_grids.h" suffix(, 0)
+    }},
+    {"iq", (const char[]){
+#embed "opencl/iq.cl" suffix(, 0)
+    }},
+    {"matrix", (const char[]){
+#embed "opencl/matrix.cl" suffix(, 0)
+    }},
+    {"expert", (const char[]){
+#embed "opencl/expert.cl" suffix(, 0)
+    }},
+    {"product_tiles", (const char[]){
+#embed "opencl/product_tiles.cl" suffix(, 0)
+    }},
+    {"product_rows", (const char[]){
+#embed "opencl/product_rows.cl" suffix(, 0)
+    }},
+    {"arrange_rows", (const char[]){
+#embed "opencl/arrange_rows.cl" suffix(, 0)
+    }},
+    {"product_panels", (const char[]){
+#embed "opencl/product_panels.cl" suffix(, 0)
+    }},
+    {"combine", (const char[]){
+#embed "opencl/combine.cl" suffix(, 0)
+    }},
+    {"f32", (const char[]){
+#embed "opencl/formats/f32.cl" suffix(, 0)
+    }},
+    {"f16", (const char[]){
+#embed "opencl/formats/f16.cl" suffix(, 0)
+    }},
+    {"bf16", (const char[]){
+#embed "opencl/formats/bf16.cl" suffix(, 0)
+    }},
+    {"q4_0", (const char[]){
+#embed "opencl/formats/q4_0.cl" suffix(, 0)
+    }},
+    {"q4_1", (const char[]){
+#embed "opencl/formats/q4_1.cl" suffix(, 0)
+    }},
+    {"q5_0", (const char[]){
+#embed "opencl/formats/q5_0.cl" suffix(, 0)
+    }},
+    {"q5_1", (const char[]){
+#embed "opencl/formats/q5_1.cl" suffix(, 0)
+    }},
+    {"q8_0", (const char[]){
+#embed "opencl/formats/q8_0.cl" suffix(, 0)
+    }},
+    {"q2_k", (const char[]){
+#embed "opencl/formats/q2_k.cl" suffix(, 0)
+    }},
+    {"q3_k", (const char[]){
+#embed "opencl/formats/q3_k.cl" suffix(, 0)
+    }},
+    {"q4_k", (const char[]){
+#embed "opencl/formats/q4_k.cl" suffix(, 0)
+    }},
+    {"q5_k", (const char[]){
+#embed "opencl/formats/q5_k.cl" suffix(, 0)
+    }},
+    {"q6_k", (const char[]){
+#embed "opencl/formats/q6_k.cl" suffix(, 0)
+    }},
+    {"iq2_xxs", (const char[]){
+#embed "opencl/formats/iq2_xxs.cl" suffix(, 0)
+    }},
+    {"iq2_xs", (const char[]){
+#embed "opencl/formats/iq2_xs.cl" suffix(, 0)
+    }},
+    {"iq3_xxs", (const char[]){
+#embed "opencl/formats/iq3_xxs.cl" suffix(, 0)
+    }},
+    {"iq1_s", (const char[]){
+#embed "opencl/formats/iq1_s.cl" suffix(, 0)
+    }},
+    {"iq4_nl", (const char[]){
+#embed "opencl/formats/iq4_nl.cl" suffix(, 0)
+    }},
+    {"iq3_s", (const char[]){
+#embed "opencl/formats/iq3_s.cl" suffix(, 0)
+    }},
+    {"iq2_s", (const char[]){
+#embed "opencl/formats/iq2_s.cl" suffix(, 0)
+    }},
+    {"iq4_xs", (const char[]){
+#embed "opencl/formats/iq4_xs.cl" suffix(, 0)
+    }},
+    {"iq1_m", (const char[]){
+#embed "opencl/formats/iq1_m.cl" suffix(, 0)
+    }},
+    {"tq1_0", (const char[]){
+#embed "opencl/formats/tq1_0.cl" suffix(, 0)
+    }},
+    {"tq2_0", (const char[]){
+#embed "opencl/formats/tq2_0.cl" suffix(, 0)
+    }},
+    {"mxfp4", (const char[]){
+#embed "opencl/formats/mxfp4.cl" suffix(, 0)
+    }},
+    {"nvfp4", (const char[]){
+#embed "opencl/formats/nvfp4.cl" suffix(, 0)
+    }},
+    {"f8_e4m3", (const char[]){
+#embed "opencl/formats/f8_e4m3.cl" suffix(, 0)
+    }},
+    {"f8_e5m2", (const char[]){
+#embed "opencl/formats/f8_e5m2.cl" suffix(, 0)
+    }},
+    {"int4", (const char[]){
+#embed "opencl/formats/int4.cl" suffix(, 0)
+    }},
+    {"nf4", (const char[]){
+#embed "opencl/formats/nf4.cl" suffix(, 0)
+    }},
+    {"e2m1", (const char[]){
+#embed "opencl/formats/e2m1.cl" suffix(, 0)
+    }},
+};
 
 const char *moe_opencl_text(const char *name) {
   for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)

@@ -11,6 +11,10 @@
 /// Rows of a panel of codes, and the bytes of one line of f16 and of f32 scales in it: see panels.h.
 enum { CODE_ROWS = 8, HALF_LINE = 2 * CODE_ROWS, FLOAT_LINE = 4 * CODE_ROWS };
 
+/// A table whose text OpenCL C shares.
+#define TABLE(type) __attribute__((unused)) static const type
+#include "uneven_levels.h"
+
 FORMAT uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 FORMAT uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 FORMAT void store_u16(void *p, uint16_t v) { memcpy(p, &v, 2); }

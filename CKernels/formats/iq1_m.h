@@ -3,7 +3,7 @@
 // Block of 56 bytes: 32 bytes of low index bits, 16 bytes with a nibble an octet (three high index bits, then the sign of
 // the shift), 4 u16 of four scales each; the top nibbles of these, first lowest, are the f16 d.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq1_m(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

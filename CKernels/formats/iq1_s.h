@@ -3,7 +3,7 @@
 // Block of 50 bytes: f16 d, 32 bytes of low index bits, 8 u16, one a 32 values: four times three high index bits, the scale
 // s in bits 12-14, and in bit 15 the sign of the shift.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq1_s(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

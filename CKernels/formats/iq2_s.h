@@ -3,7 +3,7 @@
 // Block of 82 bytes: f16 d, 32 bytes of low index bits, 32 bytes of signs, 8 bytes of the two high index bits (first octet
 // lowest), 8 bytes of scales, low nibble first.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq2_s(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

@@ -3,7 +3,7 @@
 // Block of 74 bytes: f16 d, 32 u16 (9-bit grid index, then 7 signs; the eighth makes their number even), 8 bytes of scales,
 // low nibble first.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq2_xs(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

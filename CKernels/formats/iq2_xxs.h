@@ -3,7 +3,7 @@
 // Block of 66 bytes: f16 d, then 8 x 8 bytes for 32 values each: four grid indices, then a u32 of four 7-bit sign words
 // (the eighth sign makes their number even) and, in the top four bits, the scale s.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq2_xxs(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

@@ -3,7 +3,7 @@
 // Block of 110 bytes: f16 d, 64 bytes of low index bits, 8 bytes of ninth index bits (bit k % 8 of byte k / 8), 32 bytes of
 // signs, 4 bytes of scales, low nibble first.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq3_s(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

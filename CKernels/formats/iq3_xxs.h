@@ -3,7 +3,7 @@
 // Block of 98 bytes: f16 d, 64 grid indices, then 8 u32, one a 32 values: four 7-bit sign words (the eighth sign makes their
 // number even) and, in the top four bits, the scale s.
 #pragma once
-#include "iq_grids.h"
+#include "iq_levels.h"
 
 FORMAT void levels_of_iq3_xxs(const uint8_t *block, uint64_t *restrict levels) {
   grid_block b;

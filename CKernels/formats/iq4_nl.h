@@ -4,9 +4,6 @@
 #pragma once
 #include "bits.h"
 
-__attribute__((unused)) static const int8_t iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                                              1,    13,   25,  38,  53,  69,  89,  113};
-
 FORMAT void widen_iq4(const uint8_t *restrict bytes, float scale, float *restrict out) {
   for (int i = 0; i < 16; i++) out[i] = scale * (float)iq4_levels[bytes[i] & 15];
   for (int i = 0; i < 16; i++) out[16 + i] = scale * (float)iq4_levels[bytes[i] >> 4];

@@ -1,13 +1,8 @@
 // The code books of the iq formats: every entry packs eight 2-bit or four 4-bit steps, the first in the lowest bits.
 //
-// The functions below make an entry eight signed levels, a byte each, the first lowest. A format says where its blocks have entries
-// and steps.
-#pragma once
-#include "bits.h"
+// Read once by C and by OpenCL C; TABLE is defined before.
 
-#define GRID __attribute__((unused)) static const uint16_t
-
-GRID iq2_xxs_grid[256] = {
+TABLE(uint16_t) iq2_xxs_grid[256] = {
   0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0020, 0x0022, 0x0028, 0x002a, 0x0041, 0x0044, 0x0050, 0x0058, 0x0061,
   0x0064, 0x0080, 0x0082, 0x008a, 0x00a2, 0x0101, 0x0104, 0x0110, 0x0115, 0x0140, 0x0184, 0x0198, 0x0200, 0x0202, 0x0222, 0x0282,
   0x0401, 0x0404, 0x0410, 0x0421, 0x0424, 0x0440, 0x0442, 0x0448, 0x0460, 0x0481, 0x0484, 0x0490, 0x04a4, 0x0500, 0x0502, 0x0508,
@@ -26,7 +21,7 @@ GRID iq2_xxs_grid[256] = {
   0x9180, 0x9245, 0x9400, 0x9422, 0x9444, 0x9551, 0x9881, 0x9920, 0xa002, 0xa050, 0xa085, 0xa109, 0xa200, 0xa418, 0xa850, 0xa904,
 };
 
-GRID iq2_xs_grid[512] = {
+TABLE(uint16_t) iq2_xs_grid[512] = {
   0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0016, 0x0019, 0x0020, 0x0022, 0x0025, 0x0028, 0x0041, 0x0044, 0x0046,
   0x0049, 0x0050, 0x0052, 0x0055, 0x0058, 0x0061, 0x0064, 0x0080, 0x0082, 0x0085, 0x0088, 0x0091, 0x0094, 0x0099, 0x00a0, 0x0101,
   0x0104, 0x0106, 0x0109, 0x0110, 0x0112, 0x0115, 0x0118, 0x011a, 0x0121, 0x0124, 0x0140, 0x0142, 0x0145, 0x0148, 0x0151, 0x0154,
@@ -61,7 +56,7 @@ GRID iq2_xs_grid[512] = {
   0xa495, 0xa665, 0xa698, 0xa80a, 0xa820, 0xa822, 0xa828, 0xa8a0, 0xa8a8, 0xa904, 0xa984, 0xa986, 0xaa28, 0xaa2a, 0xaa91, 0xaaaa,
 };
 
-GRID iq2_s_grid[1024] = {
+TABLE(uint16_t) iq2_s_grid[1024] = {
   0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0016, 0x0019, 0x0020, 0x0022, 0x0025, 0x0028, 0x0041, 0x0044, 0x0046,
   0x0049, 0x0050, 0x0052, 0x0055, 0x0058, 0x0061, 0x0064, 0x0066, 0x0069, 0x0080, 0x0082, 0x0085, 0x0088, 0x0091, 0x0094, 0x00a0,
   0x00a5, 0x00aa, 0x0101, 0x0104, 0x0106, 0x0109, 0x0110, 0x0112, 0x0115, 0x0118, 0x0121, 0x0124, 0x0140, 0x0142, 0x0145, 0x0148,
@@ -128,7 +123,7 @@ GRID iq2_s_grid[1024] = {
   0xa4a4, 0xa500, 0xa519, 0xa651, 0xa80a, 0xa828, 0xa8a2, 0xa954, 0xa986, 0xaa08, 0xaa0a, 0xaa20, 0xaa22, 0xaa28, 0xaa88, 0xaaaa,
 };
 
-GRID iq3_xxs_grid[256] = {
+TABLE(uint16_t) iq3_xxs_grid[256] = {
   0x0000, 0x0002, 0x0004, 0x0011, 0x0013, 0x0017, 0x0020, 0x0022, 0x0031, 0x0042, 0x0073, 0x0075, 0x0101, 0x0103, 0x0110, 0x0112,
   0x0121, 0x0125, 0x0130, 0x0132, 0x0141, 0x0154, 0x0170, 0x0200, 0x0202, 0x0204, 0x0211, 0x0220, 0x0222, 0x0231, 0x0233, 0x0237,
   0x0251, 0x0257, 0x0275, 0x0301, 0x0307, 0x0310, 0x0312, 0x0325, 0x0370, 0x0413, 0x0437, 0x0444, 0x0457, 0x0473, 0x0475, 0x0501,
@@ -147,7 +142,7 @@ GRID iq3_xxs_grid[256] = {
   0x7052, 0x7126, 0x7140, 0x7212, 0x7245, 0x7252, 0x7300, 0x7315, 0x7333, 0x7360, 0x7421, 0x7441, 0x7500, 0x7502, 0x7524, 0x7630,
 };
 
-GRID iq3_s_grid[512] = {
+TABLE(uint16_t) iq3_s_grid[512] = {
   0x0000, 0x0001, 0x0002, 0x0005, 0x0007, 0x0010, 0x0011, 0x0012, 0x0014, 0x0016, 0x0020, 0x0021, 0x0025, 0x0033, 0x0040, 0x0042,
   0x0045, 0x0047, 0x0051, 0x0053, 0x0060, 0x0062, 0x0071, 0x0074, 0x0077, 0x0100, 0x0101, 0x0102, 0x0104, 0x0110, 0x0111, 0x0115,
   0x0120, 0x0123, 0x0127, 0x0131, 0x0135, 0x0144, 0x0161, 0x0165, 0x0172, 0x0200, 0x0201, 0x0205, 0x0207, 0x0210, 0x0213, 0x0216,
@@ -182,7 +177,7 @@ GRID iq3_s_grid[512] = {
   0x7230, 0x7251, 0x7302, 0x7332, 0x7335, 0x7353, 0x7401, 0x7405, 0x7413, 0x7420, 0x7450, 0x7522, 0x7542, 0x7602, 0x7631, 0x7700,
 };
 
-GRID iq1_grid[2048] = {
+TABLE(uint16_t) iq1_grid[2048] = {
   0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0015, 0x0020, 0x0022, 0x0028, 0x002a, 0x0045, 0x0051, 0x0054, 0x0056, 0x0065,
   0x0080, 0x0082, 0x0088, 0x008a, 0x0095, 0x00a0, 0x00a2, 0x00a8, 0x00aa, 0x0104, 0x0105, 0x0111, 0x0114, 0x0116, 0x0119, 0x011a,
   0x0125, 0x0141, 0x0146, 0x0149, 0x0152, 0x0155, 0x015a, 0x0161, 0x0164, 0x0166, 0x0168, 0x0185, 0x0191, 0x0194, 0x0196, 0x01a5,
@@ -312,90 +307,3 @@ GRID iq1_grid[2048] = {
   0xa919, 0xa921, 0xa925, 0xa941, 0xa950, 0xa955, 0xa95a, 0xa961, 0xa966, 0xa969, 0xa990, 0xa996, 0xaa00, 0xaa02, 0xaa08, 0xaa0a,
   0xaa20, 0xaa22, 0xaa28, 0xaa2a, 0xaa51, 0xaa54, 0xaa56, 0xaa80, 0xaa82, 0xaa88, 0xaa8a, 0xaa95, 0xaaa0, 0xaaa2, 0xaaa8, 0xaaaa,
 };
-
-/// One in each of eight bytes.
-#define EVERY_BYTE 0x0101010101010101u
-
-/// Eight two-bit steps, and eight four-bit ones, into a byte each.
-FORMAT uint64_t spread_pairs(uint64_t v) {
-  v = (v | v << 24) & 0x000000ff000000ff;
-  v = (v | v << 12) & 0x000f000f000f000f;
-  return (v | v << 6) & 0x0303030303030303;
-}
-FORMAT uint64_t spread_nibbles(uint64_t v) {
-  v = (v | v << 16) & 0x0000ffff0000ffff;
-  v = (v | v << 8) & 0x00ff00ff00ff00ff;
-  return (v | v << 4) & 0x0f0f0f0f0f0f0f0f;
-}
-
-/// The sign bits of eight values from seven of them: the number of negative values is even.
-FORMAT uint32_t even_signs(uint32_t seven) { return seven | (uint32_t)__builtin_parity(seven) << 7; }
-
-/// Eight levels above 0, those of set bits negative.
-FORMAT uint64_t with_signs(uint64_t levels, uint64_t signs) {
-  signs |= signs << 8, signs |= signs << 16, signs |= signs << 32;
-  uint64_t negative = ((signs & 0x8040201008040201) + 127 * EVERY_BYTE) >> 7 & EVERY_BYTE;
-  return (levels ^ ((negative << 8) - negative)) + negative;
-}
-
-/// A block of 32 octets: their entries, an iq3 octet's second above its first, an iq1 octet's shift (1 for down) above its only one; and signs.
-typedef struct grid_block {
-  uint32_t entries[32], signs[32];
-} grid_block;
-
-/// Levels of iq2 grids: 8, 25, 43.
-FORMAT void iq2_levels(const grid_block *b, uint64_t *restrict levels) {
-  AS_VECTORS
-  for (int k = 0; k < 32; k++) {
-    uint64_t steps = spread_pairs(b->entries[k]);
-    levels[k] = with_signs(8 * EVERY_BYTE + (steps << 4) + steps + (steps >> 1 & EVERY_BYTE), b->signs[k]);
-  }
-}
-
-/// Of the iq3_xxs grid: 4, 12, 20, ... 52, 62.
-FORMAT void iq3_xxs_levels(const grid_block *b, uint64_t *restrict levels) {
-  AS_VECTORS
-  for (int k = 0; k < 32; k++) {
-    uint64_t steps = spread_nibbles(b->entries[k]);
-    levels[k] = with_signs(4 * EVERY_BYTE + (steps << 3) + ((steps + EVERY_BYTE) >> 3 & EVERY_BYTE) * 2, b->signs[k]);
-  }
-}
-
-/// Of the iq3_s grid: 1, 3, 5, ... 15.
-FORMAT void iq3_s_levels(const grid_block *b, uint64_t *restrict levels) {
-  AS_VECTORS
-  for (int k = 0; k < 32; k++) levels[k] = with_signs(EVERY_BYTE + (spread_nibbles(b->entries[k]) << 1), b->signs[k]);
-}
-
-/// Of the iq1 grid, eight times: -8, 0, 8, all shifted by 1.
-FORMAT void iq1_levels(const grid_block *b, uint64_t *restrict levels) {
-  AS_VECTORS
-  for (int k = 0; k < 32; k++) {
-    uint64_t down = (0 - ((uint64_t)b->entries[k] >> 16)) & 2 * EVERY_BYTE;
-    levels[k] = ((spread_pairs(b->entries[k]) << 3) + 121 * EVERY_BYTE - down) ^ 128 * EVERY_BYTE;
-  }
-}
-
-/// What a format says of a block: its levels, a signed byte each, and the integer by which the scale of group g is a multiple of the block's.
-typedef void (*block_levels)(const uint8_t *block, uint64_t *restrict levels);
-typedef int (*block_step)(const uint8_t *block, int g);
-#define INLINED static inline __attribute__((always_inline, unused))
-
-/// Widens a block: value = unit * step * level.
-INLINED void widen_levels(const uint8_t *block, block_levels levels_of, block_step step, int group, float unit, float *restrict out) {
-  uint64_t levels[32];
-  levels_of(block, levels);
-  for (int g = 0; g < 256 / group; g++) {
-    float scale = unit * (float)step(block, g);
-    AS_VECTORS
-    for (int i = group * g; i < group * (g + 1); i++) out[i] = scale * (float)((const int8_t *)levels)[i];
-  }
-}
-
-/// The levels of a block as codes, and its steps in a row of scale lines.
-INLINED void put_levels(const uint8_t *block, block_levels levels_of, block_step step, int group, uint8_t *restrict codes, uint8_t *lines, int row) {
-  uint64_t levels[32];
-  levels_of(block, levels);
-  memcpy(codes, levels, 256);
-  for (int g = 0; g < 256 / group; g++) lines[HALF_LINE + g * CODE_ROWS + row] = (uint8_t)step(block, g);
-}

@@ -4,11 +4,6 @@
 #pragma once
 #include "bits.h"
 
-__attribute__((unused)) static const float nf4_levels[16] = {
-    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
-    -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
-
 FORMAT void decode_nf4(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   const uint8_t *pair = blocks;
   for (int64_t i = 0; i < values / 2; i++) {

@@ -221,8 +221,9 @@ const moe_kernels *moe_kernels_at(int32_t index);
 
 // ---------------------------------------------------------------- OpenCL
 
-/// OpenCL C 1.2 source text of CKernels/opencl, by its file's name without folder and extension: "product_tiles", "q4_0"; NULL for others. A
-/// weight format whose name is known here is read by the OpenCL kernels as it lies.
+/// OpenCL C 1.2 source text of CKernels/opencl, by its file's name without folder and extension: "product_tiles", "q4_0"; and of the tables that
+/// lie in CKernels/formats: "iq_grids", "uneven_levels". NULL for others. A weight format whose name is known here is read by the OpenCL kernels as
+/// it lies.
 const char *moe_opencl_text(const char *name);
 
 #ifdef __cplusplus

@@ -1,5 +1,10 @@
 // The product of many rows: GROUP_ROWS weight rows times GROUP_TOKENS rows of one expert a work-group, through local memory.
 
+/// Weight rows of one item, side by side: ITEM_ROWS is 8 or 16.
+typedef JOIN(float, ITEM_ROWS) item_rows;
+#define load_item_rows JOIN(vload, ITEM_ROWS)
+#define store_item_rows JOIN(vstore, ITEM_ROWS)
+
 enum { ROW_ITEMS = GROUP_ROWS / ITEM_ROWS, TILE_ITEMS = ROW_ITEMS * GROUP_TOKENS / ITEM_TOKENS };
 
 /// Puts eight columns of a row or token beside those of the others.
@@ -28,17 +33,12 @@ kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void product_tile
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     if (item_token < count) {
-      // Copies that no barrier separates stay in registers where a compiler runs the items of a group in a loop.
-      item_rows chain[ITEM_TOKENS];
-      UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) chain[i] = run[i];
       for (int c = 0; c < STEP; c++) {
         const item_rows w = load_item_rows(0, weights_of[c] + item_row);
-        UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) chain[i] = multiply_add(w, (item_rows)inputs_of[c][item_token + i], chain[i]);
+        UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) run[i] = multiply_add(w, (item_rows)inputs_of[c][item_token + i], run[i]);
       }
-      const bool ends = (column + STEP) % RUN == 0 || column + STEP >= columns;
-      UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) {
-        if (ends) sum[i] += chain[i];
-        run[i] = ends ? 0 : chain[i];
+      if ((column + STEP) % RUN == 0 || column + STEP >= columns) {
+        UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) sum[i] += run[i], run[i] = 0;
       }
     }
     barrier(CLK_LOCAL_MEM_FENCE);

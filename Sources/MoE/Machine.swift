@@ -53,6 +53,11 @@ public final class Machine: Sendable {
   /// - Throws: `OpenCLError` when the loader itself fails.
   public func openCLDevices() throws(OpenCLError) -> OpenCL.Discovery { try OpenCL.discover() }
 
+  #if OpenCL
+    /// See `OpenCLContexts.tune`.
+    package func tune(_ device: Int, seconds: Double) throws -> Tuning { try openCL.tune(device, seconds: seconds) }
+  #endif
+
   /// Frees the workspaces kept for calls that bring none: one for each such call that ran at the same time as others.
   public func releaseWorkspaces() { idle.withLock { $0 = [] } }
 

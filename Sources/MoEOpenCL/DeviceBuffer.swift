@@ -16,7 +16,7 @@ final class DeviceBuffer: @unchecked Sendable {
     let byteCount = max(byteCount, 64)
     try context.take(byteCount)
     do throws(OpenCLError) {
-      memory = try Self.make(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, byteCount, nil, in: context)
+      memory = try Self.make(CL_MEM_READ_WRITE | (context.usesHostMemory ? CL_MEM_ALLOC_HOST_PTR : 0), byteCount, nil, in: context)
     } catch {
       context.giveBack(byteCount)
       throw error
@@ -48,32 +48,52 @@ final class DeviceBuffer: @unchecked Sendable {
         call: "clCreateBuffer", status: CL_INVALID_BUFFER_SIZE,
         detail: "\(byteCount) bytes, \(context.device.name) takes \(context.device.maxAllocationBytes) at most")
     }
-    var status: cl_int = 0
-    let memory = clCreateBuffer(context.context, cl_mem_flags(flags), byteCount, host, &status)
-    try context.check("clCreateBuffer", status, "\(byteCount) bytes on \(context.device.name)")
-    return memory!
+    return try context.make("clCreateBuffer", "\(byteCount) bytes on \(context.device.name)") {
+      clCreateBuffer(context.context, cl_mem_flags(flags), byteCount, host, &$0)
+    }
   }
 
-  /// Lets the host write the first `count` bytes; commands enqueued later see them.
-  func write(_ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
-    guard count > 0 else { return }
-    try map(CL_MAP_WRITE_INVALIDATE_REGION, count, body)
-  }
-
-  /// Lets the host read the first `count` bytes once all commands before have ended.
-  func read(_ count: Int, _ body: (UnsafeRawPointer) -> Void) throws(OpenCLError) {
-    guard count > 0 else { return }
-    try map(CL_MAP_READ, count) { body($0) }
-  }
-
-  private func map(_ flags: Int32, _ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
+  /// Writes `count` pieces of `size` bytes one after the other from `offset` on; commands enqueued later see them.
+  func write(_ count: Int = 1, of size: Int, at offset: Int = 0, _ fill: (UnsafeMutableRawPointer, _ piece: Int) -> Void) throws(OpenCLError) {
+    guard count * size > 0 else { return }
     try context.demandUse()
-    var event: cl_event?, status: cl_int = 0
-    let address = clEnqueueMapBuffer(context.queue, memory, cl_bool(CL_FALSE), cl_map_flags(flags), 0, count, 0, nil, &event, &status)
-    try context.check("clEnqueueMapBuffer", status, "\(count) bytes")
+    guard context.usesHostMemory else {
+      return try context.staging.send(count, of: size, to: memory, at: offset, in: context, fill)
+    }
+    try map(CL_MAP_WRITE_INVALIDATE_REGION, offset, count * size) { address in
+      for piece in 0..<count { fill(address + piece * size, piece) }
+    }
+  }
+
+  /// Writes the values from `offset` on.
+  func write<Value: BitwiseCopyable>(_ values: [Value], at offset: Int = 0) throws(OpenCLError) {
+    try write(of: values.count * MemoryLayout<Value>.stride, at: offset) { target, _ in
+      values.withUnsafeBytes { target.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int = 0) throws(OpenCLError) {
+    try write(of: bytes.count, at: offset) { target, _ in target.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count) }
+  }
+
+  /// Shows the host the first `count` pieces of `size` bytes once all commands before have ended.
+  func read(_ count: Int = 1, of size: Int, _ read: (UnsafeRawPointer, _ piece: Int) -> Void) throws(OpenCLError) {
+    guard count * size > 0 else { return }
+    try context.demandUse()
+    guard context.usesHostMemory else { return try context.staging.fetch(count, of: size, from: memory, in: context, read) }
+    try map(CL_MAP_READ, 0, count * size) { address in
+      for piece in 0..<count { read(address + piece * size, piece) }
+    }
+  }
+
+  private func map(_ flags: Int32, _ offset: Int, _ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
+    var event: cl_event?
+    let address = try context.make("clEnqueueMapBuffer", "\(count) bytes") {
+      clEnqueueMapBuffer(context.queue, memory, cl_bool(CL_FALSE), cl_map_flags(flags), offset, count, 0, nil, &event, &$0)
+    }
     try context.check("clFlush", clFlush(context.queue))
     try context.wait(for: event!)
-    body(address!)
+    body(address)
     try context.check("clEnqueueUnmapMemObject", clEnqueueUnmapMemObject(context.queue, memory, address, 0, nil, nil))
   }
 }

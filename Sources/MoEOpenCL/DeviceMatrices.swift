@@ -7,8 +7,8 @@ import MoETensors
 
 /// Where one matrix lies in the buffers: the struct `matrix` of matrix.cl.
 struct MatrixPlace {
-  var codes: Int64 = 0, rowBytes: Int64 = 0, scales: Int64 = 0, scaleStride: Int64 = 0, zeros: Int64 = -1
-  var group: Int32 = 1, groupRows: Int32 = 1, globalScale: Float = 1, padding: Int32 = 0
+  var codes: Int64 = 0, rowBytes: Int64 = 0, scales: Int64 = 0, scaleStride: Int64 = 0, zeros: Int64 = -1, groups: Int64 = -1
+  var group: Int32 = 1, groupRows: Int32 = 1, columns: Int32 = 0, kind: Int32 = 0, flags: Int32 = 0, globalScale: Float = 1
 }
 
 /// Codes and planes of matrices of one variant.
@@ -17,9 +17,14 @@ struct DeviceMatrices {
 
   init(_ matrices: [HostMatrix], _ variant: KernelVariant, in context: OpenCLContext) throws(OpenCLError) {
     var places = [MatrixPlace](repeating: MatrixPlace(), count: matrices.count)
-    if KernelVariant(of: matrices[0]) != variant {
+    let kinds = matrices.map(variant.number(of:))
+    if kinds.contains(nil) {
       codes = try Self.widened(matrices, &places, in: context)
-    } else if let common = Self.common(matrices, in: context) {
+      (planes, self.places) = (codes, places)
+      return
+    }
+    for (index, kind) in kinds.enumerated() { places[index].kind = Int32(kind!) }
+    if let common = Self.common(matrices, in: context) {
       codes = try DeviceBuffer(borrowing: common, owner: matrices[0].owner, in: context)
       for (index, matrix) in matrices.enumerated() {
         places[index].codes = Int64(matrix.borrowed.data - common.baseAddress!)
@@ -28,17 +33,17 @@ struct DeviceMatrices {
     } else {
       codes = try Self.copied(matrices, &places, in: context)
     }
-    planes = variant.scales == nil ? codes : try Self.planes(of: matrices, &places, in: context)
+    planes = matrices.contains(where: \.hasScales) ? try Self.planes(of: matrices, &places, in: context) : codes
     self.places = places
   }
 
   /// The memory that all codes lie in, from the beginning of a page on; nil when they have to be copied.
   private static func common(_ matrices: [HostMatrix], in context: OpenCLContext) -> UnsafeRawBufferPointer? {
-    guard context.device.sharesMemoryWithHost else { return nil }
+    guard context.usesHostMemory else { return nil }
     var lower = UInt.max, upper: UInt = 0
     for matrix in matrices {
       let first = UInt(bitPattern: matrix.codes.baseAddress)
-      guard matrix.owner === matrices[0].owner, matrix.codes.count > 0, first % UInt(matrix.alignment) == 0 else { return nil }
+      guard matrix.owner === matrices[0].owner, matrix.isReadable, first % UInt(matrix.alignment) == 0 else { return nil }
       (lower, upper) = (min(lower, first), max(upper, first + UInt(matrix.codes.count)))
     }
     // Pages are mapped as a whole: the rest of the first, and up to the next 64 bytes of the last, can be read too.
@@ -52,17 +57,12 @@ struct DeviceMatrices {
   ) throws(OpenCLError) -> DeviceBuffer {
     var end = 0
     for (index, matrix) in matrices.enumerated() {
-      (places[index].codes, places[index].rowBytes) = (Int64(end), Int64(matrix.codeBytes))
-      end = (end + matrix.rows * matrix.codeBytes + 63) / 64 * 64
+      (places[index].codes, places[index].rowBytes) = (Int64(end), Int64(matrix.filledBytes))
+      end = (end + matrix.rows * matrix.filledBytes + 63) / 64 * 64
     }
-    let buffer = try DeviceBuffer(end, in: context), places = places
-    try buffer.write(end) { memory in
-      for (place, matrix) in zip(places, matrices) {
-        for row in 0..<matrix.rows {
-          let source = matrix.borrowed.data + row * Int(matrix.borrowed.row_bytes)
-          (memory + Int(place.codes) + row * matrix.codeBytes).copyMemory(from: source, byteCount: matrix.codeBytes)
-        }
-      }
+    let buffer = try DeviceBuffer(end, in: context)
+    for (place, matrix) in zip(places, matrices) {
+      try buffer.write(matrix.rows, of: matrix.filledBytes, at: Int(place.codes)) { matrix.copy(row: $1, to: $0) }
     }
     return buffer
   }
@@ -77,44 +77,45 @@ struct DeviceMatrices {
       (places[index].codes, places[index].rowBytes) = (Int64(end), Int64(rowBytes))
       end += matrix.rows * rowBytes
     }
-    let buffer = try DeviceBuffer(end, in: context), places = places
-    try buffer.write(end) { memory in
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, columns)) { stored in
-        for (place, matrix) in zip(places, matrices) {
-          for row in 0..<matrix.rows {
-            let out = (memory + Int(place.codes) + row * rowBytes).assumingMemoryBound(to: Float.self)
-            matrix.decode(row: row, stored.baseAddress!, into: out)
-            for column in columns..<width { out[column] = 0 }
-          }
-        }
+    let buffer = try DeviceBuffer(end, in: context)
+    var stored = [Float](repeating: 0, count: columns)
+    for (place, matrix) in zip(places, matrices) {
+      try buffer.write(matrix.rows, of: rowBytes, at: Int(place.codes)) { target, row in
+        let out = target.assumingMemoryBound(to: Float.self)
+        stored.withUnsafeMutableBufferPointer { matrix.decode(row: row, $0.baseAddress!, into: out) }
+        for column in columns..<width { out[column] = 0 }
       }
     }
     return buffer
   }
 
-  /// Scales as they are stored, and zero points.
+  /// Scales as they are stored, zero points, and the groups of columns that are not neighbours.
   private static func planes(
     of matrices: [HostMatrix], _ places: inout [MatrixPlace], in context: OpenCLContext
   ) throws(OpenCLError) -> DeviceBuffer {
     var end = 0
+    func room(_ plane: UnsafeRawBufferPointer) -> Int64 {
+      defer { end = (end + plane.count + 15) / 16 * 16 }
+      return Int64(end)
+    }
+    let groups = matrices.map(\.groupsOfColumns)
     for (index, matrix) in matrices.enumerated() {
       let planes = matrix.planes
-      places[index].scales = Int64(end)
-      end = (end + planes.scales.count + 15) / 16 * 16
-      if !planes.zeros.isEmpty { places[index].zeros = Int64(end) }
-      end = (end + planes.zeros.count + 15) / 16 * 16
+      places[index].scales = room(planes.scales)
+      if !planes.zeros.isEmpty { places[index].zeros = room(planes.zeros) }
+      if let groups = groups[index] { places[index].groups = groups.withUnsafeBytes { room($0) } }
       places[index].scaleStride = Int64(matrix.scaleStride)
       places[index].group = Int32(clamping: matrix.borrowed.group)
       places[index].groupRows = Int32(clamping: matrix.groupRows)
+      places[index].columns = Int32(matrix.columns)
+      places[index].flags = (matrix.runsOn ? 1 : 0) | (matrix.sharesScales ? 0 : 2)
       places[index].globalScale = matrix.borrowed.global_scale
     }
-    let buffer = try DeviceBuffer(end, in: context), places = places
-    try buffer.write(end) { memory in
-      for (place, matrix) in zip(places, matrices) {
-        for (start, plane) in [(place.scales, matrix.planes.scales), (place.zeros, matrix.planes.zeros)] where !plane.isEmpty {
-          UnsafeMutableRawBufferPointer(start: memory + Int(start), count: plane.count).copyMemory(from: plane)
-        }
-      }
+    let buffer = try DeviceBuffer(end, in: context)
+    for (index, place) in places.enumerated() {
+      try buffer.write(matrices[index].planes.scales, at: Int(place.scales))
+      try buffer.write(matrices[index].planes.zeros, at: Int(place.zeros))
+      if let groups = groups[index] { try buffer.write(groups, at: Int(place.groups)) }
     }
     return buffer
   }

@@ -11,7 +11,7 @@ import MoETensors
 final class DevicePass: @unchecked Sendable {
   let context: OpenCLContext
   let lists = GrowableDeviceBuffer(), input = GrowableDeviceBuffer(), activated = GrowableDeviceBuffer(), outputs = GrowableDeviceBuffer()
-  let result = GrowableDeviceBuffer()
+  let result = GrowableDeviceBuffer(), arranged = GrowableDeviceBuffer()
   private(set) var plan = DevicePlan()
   private var launched: [cl_event] = []
 
@@ -34,17 +34,15 @@ final class DevicePass: @unchecked Sendable {
   /// Uploads rows one after another.
   func upload(_ rows: FloatRows, to target: GrowableDeviceBuffer) throws(OpenCLError) {
     let width = rows.columns * MemoryLayout<Float>.size
-    try room(target, rows.count, rows.columns).write(rows.count * width) { memory in
-      for row in 0..<rows.count { (memory + row * width).copyMemory(from: rows.row(row), byteCount: width) }
-    }
+    try room(target, rows.count, rows.columns).write(rows.count, of: width) { $0.copyMemory(from: rows.row($1), byteCount: width) }
   }
 
   /// Brings rows back once all launches have ended.
   func download(_ source: GrowableDeviceBuffer, into rows: FloatRows) throws(OpenCLError) {
     try finish()
     let width = rows.columns * MemoryLayout<Float>.size
-    try room(source, rows.count, rows.columns).read(rows.count * width) { memory in
-      for row in 0..<rows.count { UnsafeMutableRawPointer(rows.row(row)).copyMemory(from: memory + row * width, byteCount: width) }
+    try room(source, rows.count, rows.columns).read(rows.count, of: width) {
+      UnsafeMutableRawPointer(rows.row($1)).copyMemory(from: $0, byteCount: width)
     }
   }
 

@@ -4,7 +4,7 @@
 import MoEDispatch
 import MoEPlacement
 
-/// Tiles of one launch: three numbers and a gap each, from `place` of the lists on.
+/// Tiles of one launch: expert, first row, number of rows, and first row where rows are arranged; from `place` of the lists on.
 struct TileList {
   let part: Int, isFew: Bool
   let place: Int, count: Int
@@ -21,16 +21,22 @@ struct ListPlaces {
 struct DevicePlan {
   private(set) var tiles: [TileList] = []
   private(set) var places = ListPlaces()
+  /// Rows that all tiles take when they are arranged.
+  private(set) var arranged = 0
   private var count = 0
 
   /// Cuts the rows of each expert into tiles; `parts` are the experts of each part of the bank.
   mutating func cut(_ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape) {
     tiles.removeAll(keepingCapacity: true)
-    count = 0
+    (count, arranged) = (0, 0)
     for (part, experts) in parts.enumerated() {
       for isFew in [true, false] {
         var number = 0
-        Self.forEachTile(plan, experts, shape) { _, rows in if (rows.count <= shape.few) == isFew { number += 1 } }
+        Self.forEachTile(plan, experts, shape) { _, rows in
+          guard (rows.count <= shape.few) == isFew else { return }
+          number += 1
+          arranged += TileShape.arranged(rows.count)
+        }
         if number > 0 { tiles.append(TileList(part: part, isFew: isFew, place: count, count: number)) }
         count += 4 * number
       }
@@ -51,15 +57,16 @@ struct DevicePlan {
     _ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape, to lists: GrowableDeviceBuffer, in context: OpenCLContext
   ) throws(OpenCLError) {
     let byteCount = 4 * count
-    try lists.room(byteCount, in: context).write(byteCount) { memory in
+    try lists.room(byteCount, in: context).write(of: byteCount) { memory, _ in
       let integers = memory.assumingMemoryBound(to: Int32.self), floats = memory.assumingMemoryBound(to: Float.self)
-      var tile = integers
+      var tile = integers, arranged = 0
       for experts in parts {
         for isFew in [true, false] {
           Self.forEachTile(plan, experts, shape) { expert, rows in
             guard (rows.count <= shape.few) == isFew else { return }
-            (tile[0], tile[1], tile[2], tile[3]) = (Int32(expert), Int32(rows.lowerBound), Int32(rows.count), 0)
+            (tile[0], tile[1], tile[2], tile[3]) = (Int32(expert), Int32(rows.lowerBound), Int32(rows.count), Int32(arranged))
             tile += 4
+            arranged += TileShape.arranged(rows.count)
           }
         }
       }

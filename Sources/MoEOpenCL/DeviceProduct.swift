@@ -29,7 +29,7 @@ final class DeviceProduct: Sendable {
   ///   - testing: a program that is being tested; nil for the best that reads these matrices.
   init(
     _ experts: Range<Int>, up: [HostMatrix], gate: [HostMatrix]? = nil, biases: [Float]? = nil, _ role: ProductRole = ProductRole(), in context: OpenCLContext,
-    testing: DeviceProgram? = nil
+    testing: (KernelVariant, DeviceProgram)? = nil
   ) throws(OpenCLError) {
     let all = up + (gate ?? [])
     (self.experts, rows, inputs) = (experts, all[0].rows, all[0].columns)
@@ -52,10 +52,12 @@ final class DeviceProduct: Sendable {
 
   /// The variant that reads all matrices, if there is one and this driver gets it right; else f32, which they are widened to.
   private static func program(
-    _ matrices: [HostMatrix], in context: OpenCLContext, testing: DeviceProgram?
+    _ matrices: [HostMatrix], in context: OpenCLContext, testing: (KernelVariant, DeviceProgram)?
   ) throws(OpenCLError) -> (KernelVariant, DeviceProgram) {
-    if let variant = KernelVariant(of: matrices[0]), matrices.allSatisfy({ KernelVariant(of: $0) == variant }) {
-      if let testing { return (variant, testing) }
+    if let testing { return testing }
+    let kinds = matrices.compactMap { MatrixKind(of: $0) }
+    if kinds.count == matrices.count {
+      let variant = KernelVariant(Set(kinds))
       do throws(OpenCLError) {
         return (variant, try context.programs.program(variant, on: context))
       } catch where variant != .f32 && !context.isLost {}
@@ -64,9 +66,8 @@ final class DeviceProduct: Sendable {
   }
 
   private static func buffer<Value: BitwiseCopyable>(of values: [Value], in context: OpenCLContext) throws(OpenCLError) -> DeviceBuffer {
-    let byteCount = values.count * MemoryLayout<Value>.stride
-    let buffer = try DeviceBuffer(byteCount, in: context)
-    try buffer.write(byteCount) { memory in values.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: byteCount) } }
+    let buffer = try DeviceBuffer(values.count * MemoryLayout<Value>.stride, in: context)
+    try buffer.write(values)
     return buffer
   }
 
@@ -81,26 +82,46 @@ final class DeviceProduct: Sendable {
   ///   - tiles: where they are in the lists of `pass`, and how many.
   ///   - gathers: true when a row of the plan reads row `tokens[row]` of x.
   func launch(_ tiles: TileList, of pass: DevicePass, gathers: Bool, x: DeviceBuffer, y: DeviceBuffer) throws(OpenCLError) {
-    let lists = pass.lists.buffer!, at = pass.plan.places
+    let lists = pass.lists.buffer!, at = pass.plan.places, flags = flags | (gathers ? 16 : 0), arranges = shape.method == .panels
+    let x = arranges ? try arrange(tiles, of: pass, flags, x) : x
+    let kernel: DeviceProgram.Kernel = arranges ? .productPanels : tiles.isFew ? .productRows : .productTiles
     let groups = shape.groups(rows * (flags & 1 + 1))
     let items = tiles.isFew ? shape.rowItems : shape.tileItems
     let step = max(1, Self.workOfLaunch / max(1, work * (tiles.isFew ? shape.few : shape.groupTokens)))
     for first in stride(from: 0, to: tiles.count, by: step) {
       let event = try program.launch(
-        tiles.isFew ? .productRows : .productTiles, width: groups * items, first: first, height: min(step, tiles.count - first), group: items,
-        on: pass.context
+        kernel, width: groups * items, first: first, height: min(step, tiles.count - first), group: items, on: pass.context
       ) { (arguments) throws(OpenCLError) in
         for buffer in [places, up, upPlanes, gate, gatePlanes, biases, lists] { try arguments.add(buffer) }
         for value in [tiles.place, at.tokens, at.weights] { try arguments.add(value) }
         try arguments.add(x)
         try arguments.add(y)
-        for value in [experts.lowerBound, experts.count, rows, columns, inputs, flags | (gathers ? 16 : 0)] { try arguments.add(value) }
+        for value in [experts.lowerBound, experts.count, rows, columns, inputs, flags] { try arguments.add(value) }
         try arguments.add(limit)
         try arguments.add(alpha)
       }
       pass.note(event)
     }
   }
+
+  /// Enqueues what arrange_rows.cl does to the rows of tiles, and returns where they are then.
+  private func arrange(_ tiles: TileList, of pass: DevicePass, _ flags: Int, _ x: DeviceBuffer) throws(OpenCLError) -> DeviceBuffer {
+    let at = pass.plan.places, target = try pass.room(pass.arranged, pass.plan.arranged, columns)
+    let event = try program.launch(
+      .arrangeRows, width: (columns + Self.run - 1) / Self.run, height: tiles.count, group: 1, on: pass.context
+    ) { (arguments) throws(OpenCLError) in
+      try arguments.add(pass.lists.buffer!)
+      for value in [tiles.place, at.tokens, at.weights] { try arguments.add(value) }
+      try arguments.add(x)
+      try arguments.add(target)
+      for value in [columns, inputs, flags] { try arguments.add(value) }
+    }
+    pass.note(event)
+    return target
+  }
+
+  /// RUN of tile.cl.
+  private static let run = 256
 
   /// Multiply-adds of one launch: about 50 ms of a small device.
   private static let workOfLaunch = 1 << 31

@@ -3,37 +3,33 @@
 #if OpenCL
 import CMoEOpenCL
 import MoEPlacement
-import Synchronization
 
-/// The kernels of one variant. Arguments belong to a kernel, so that one launch at a time sets them.
+/// The kernels of one variant. Arguments belong to a kernel: the device's thread alone sets them.
 final class DeviceProgram: @unchecked Sendable {
-  enum Kernel: String, CaseIterable {
+  enum Kernel: String {
     case productTiles = "product_tiles"
     case productRows = "product_rows"
+    case arrangeRows = "arrange_rows"
+    case productPanels = "product_panels"
     case combine = "combine"
   }
 
   let shape: TileShape
   private let program: cl_program
-  private let kernels: [cl_kernel]
-  private let launching = Mutex<Void>(())
+  private let kernels: [Kernel: cl_kernel]
 
-  init(_ variant: KernelVariant, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
-    let localBytes = Int(clamping: try OpenCL.number(context.handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
-    shape = TileShape(for: context.device.kind, localBytes: localBytes)
-    program = try ProgramBuild(variant, shape, on: context).program(cache)
-    var kernels: [cl_kernel] = []
-    for kernel in Kernel.allCases {
-      var status: cl_int = 0
-      let made = clCreateKernel(program, kernel.rawValue, &status)
-      try context.check("clCreateKernel", status, "\(kernel.rawValue) of \(variant.name)")
-      kernels.append(made!)
+  init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
+    self.shape = shape
+    let program = try ProgramBuild(variant, shape, on: context).program(cache)
+    var kernels: [Kernel: cl_kernel] = [:]
+    for kernel in shape.method.kernels {
+      kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(variant.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
     }
-    self.kernels = kernels
+    (self.program, self.kernels) = (program, kernels)
   }
 
   deinit {
-    for kernel in kernels { clReleaseKernel(kernel) }
+    for kernel in kernels.values { clReleaseKernel(kernel) }
     clReleaseProgram(program)
   }
 
@@ -46,13 +42,12 @@ final class DeviceProgram: @unchecked Sendable {
     _ set: (inout KernelArguments) throws(OpenCLError) -> Void
   ) throws(OpenCLError) -> cl_event {
     try context.demandUse()
-    let handle = kernels[Kernel.allCases.firstIndex(of: kernel)!]
-    nonisolated(unsafe) var event: cl_event?
-    try launching.withLock { (_) throws(OpenCLError) in
-      var arguments = KernelArguments(handle, context)
-      try set(&arguments)
-      var offset = (0, first), global = (width, height), local = (group ?? 0, 1)
-      let status = withUnsafeBytes(of: &offset) { offset in
+    let handle = kernels[kernel]!
+    var arguments = KernelArguments(handle, context)
+    try set(&arguments)
+    var event: cl_event?, offset = (0, first), global = (width, height), local = (group ?? 0, 1)
+    func enqueued() -> cl_int {
+      withUnsafeBytes(of: &offset) { offset in
         withUnsafeBytes(of: &global) { global in
           withUnsafeBytes(of: &local) { local in
             clEnqueueNDRangeKernel(
@@ -61,8 +56,8 @@ final class DeviceProgram: @unchecked Sendable {
           }
         }
       }
-      try context.check("clEnqueueNDRangeKernel", status, "\(kernel.rawValue) on \(context.device.name)")
     }
+    try context.check("clEnqueueNDRangeKernel", enqueued(), "\(kernel.rawValue) on \(context.device.name)")
     return event!
   }
 }
@@ -80,8 +75,7 @@ struct KernelArguments {
   mutating func add(_ value: Float) throws(OpenCLError) { try set(value) }
 
   private mutating func set<Value>(_ value: Value) throws(OpenCLError) {
-    let status = withUnsafeBytes(of: value) { clSetKernelArg(kernel, index, $0.count, $0.baseAddress) }
-    try context.check("clSetKernelArg", status, "argument \(index)")
+    try context.check("clSetKernelArg", withUnsafeBytes(of: value) { clSetKernelArg(kernel, index, $0.count, $0.baseAddress) }, "argument \(index)")
     index += 1
   }
 }

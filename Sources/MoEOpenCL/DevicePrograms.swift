@@ -8,24 +8,46 @@ import Synchronization
 /// Every program that a device has needed so far, and those it must not use.
 final class DevicePrograms: Sendable {
   private let cache: ProgramCache?
-  private let known = Mutex<[KernelVariant: Result<DeviceProgram, OpenCLError>]>([:])
+  private let shapes: [TileShape]
+  private let known = Mutex<[Key: Result<DeviceProgram, OpenCLError>]>([:])
 
-  init(cache: ProgramCache?) { self.cache = cache }
+  private struct Key: Hashable {
+    let variant: KernelVariant, shape: TileShape
+  }
 
-  /// The program of a variant. It is made once, and one that fails to build or to pass its test fails the same way ever after.
+  /// - Parameter shapes: how products may be computed, the best first.
+  init(_ shapes: [TileShape], cache: ProgramCache?) { (self.shapes, self.cache) = (shapes, cache) }
+
+  /// The program of a variant; on the device's thread. It is made once, and one that fails to build or to pass its test fails the same way
+  /// ever after.
   func program(_ variant: KernelVariant, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
-    try known.withLock { (known) throws(OpenCLError) in
-      if let result = known[variant] { return try result.get() }
+    try program(variant, try shape(on: context), on: context)
+  }
+
+  /// The first shape that the driver gets right for f32: all programs of a device share it, since plans are cut for it.
+  private func shape(on context: OpenCLContext) throws(OpenCLError) -> TileShape {
+    for shape in shapes.dropLast() {
       do throws(OpenCLError) {
-        let program = try DeviceProgram(variant, on: context, cache: cache)
-        try SelfTest(variant).run(program, on: context)
-        known[variant] = .success(program)
-        return program
-      } catch {
-        known[variant] = .failure(error)
-        throw error
-      }
+        _ = try program(.f32, shape, on: context)
+        return shape
+      } catch where !context.isLost {}
     }
+    return shapes.last!
+  }
+
+  private func program(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
+    let key = Key(variant: variant, shape: shape)
+    if let result = known.withLock({ $0[key] }) { return try result.get() }
+    let result: Result<DeviceProgram, OpenCLError>
+    do throws(OpenCLError) {
+      let program = try DeviceProgram(variant, shape, on: context, cache: cache)
+      try SelfTest(variant).run(program, on: context)
+      result = .success(program)
+    } catch {
+      result = .failure(error)
+    }
+    known.withLock { $0[key] = result }
+    return try result.get()
   }
 
   /// A line for each variant that this driver gets wrong.

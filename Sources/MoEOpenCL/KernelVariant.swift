@@ -5,78 +5,31 @@ import CMoEKernels
 import MoEPlacement
 import MoETensors
 
-/// A weight format with the element type of its plane of scales.
+/// The kinds of matrix that one program reads; their order is their number.
 struct KernelVariant: Hashable, Sendable {
-  let format: WeightFormat
-  /// "f32", "f16", "bf16", "e4m3", "e8m0" as matrix.cl has them; nil without a plane.
-  let scales: String?
+  let kinds: [MatrixKind]
 
   /// What every matrix can be decoded to.
-  static let f32 = KernelVariant(format: .f32, scales: nil)
+  static let f32 = KernelVariant([.f32])
 
-  private init(format: WeightFormat, scales: String?) {
-    self.format = format
-    self.scales = scales
+  init(_ kinds: Set<MatrixKind>) { self.kinds = kinds.sorted { ($0.format.index, $0.scales) < ($1.format.index, $1.scales) } }
+
+  /// The number of the kind of `matrix`; nil when the variant does not read it.
+  func number(of matrix: HostMatrix) -> Int? { MatrixKind(of: matrix).flatMap(kinds.firstIndex(of:)) }
+
+  var name: String { kinds.map(\.name).joined(separator: ", ") }
+
+  /// What matrix.cl is compiled for.
+  var options: String {
+    if kinds.count == 1 { return "-D FORMAT=\(kinds[0].format) -D SCALES=\(kinds[0].scales)" }
+    return "-D KINDS=" + kinds.enumerated().map { "KIND(\($0),\($1.format),\($1.scales))" }.joined()
   }
-
-  /// The variant that reads `matrix` as it lies; nil where no source knows the format, or eight columns in a row may not share a scale.
-  init?(of matrix: HostMatrix) {
-    let borrowed = matrix.borrowed
-    format = WeightFormat(index: borrowed.format)
-    guard moe_opencl_text(format.name) != nil, matrix.order == nil, borrowed.layout == MOE_ROWS, borrowed.columns % 8 == 0 else { return nil }
-    if borrowed.scale_type == MOE_SCALE_NONE {
-      guard borrowed.global_scale == 1 else { return nil }
-      scales = nil
-      return
-    }
-    guard borrowed.group % 8 == 0, !borrowed.flat || borrowed.columns % borrowed.group == 0 else { return nil }
-    scales =
-      switch borrowed.scale_type {
-      case MOE_SCALE_F16: "f16"
-      case MOE_SCALE_BF16: "bf16"
-      case MOE_SCALE_E4M3: "e4m3"
-      case MOE_SCALE_E8M0: "e8m0"
-      default: "f32"
-      }
-  }
-
-  /// As measurements name it: "q4_0", "f8_e4m3 by bf16".
-  var name: String { format.name + (scales.map { " by \($0)" } ?? "") }
 
   /// The texts of the program, in order.
-  var sources: [UnsafePointer<CChar>] {
-    ["tile", format.name, "matrix", "expert", "product_tiles", "product_rows", "combine"].map { (name: String) in moe_opencl_text(name) }
-  }
-}
-
-/// Sizes of work-groups and items: see CKernels/opencl/tile.cl.
-struct TileShape: Hashable, Sendable {
-  private let groupRows: Int, itemRows: Int, itemTokens: Int
-  /// Rows of the plan that one work-group takes.
-  let groupTokens: Int
-  /// Columns in local memory at once.
-  private var step: Int
-  /// The most rows that the kernel for few rows takes.
-  let few = 4
-  private let lanes = 8
-
-  /// Sizes for a kind of device: items that fill the registers of a thread of a GPU, or the vector registers of a core; steps that leave half of
-  /// the local memory to another group, or on a CPU, where that is cache, as few as fit.
-  init(for kind: ComputeDevice.Kind, localBytes: Int) {
-    groupRows = 64
-    (groupTokens, itemRows, itemTokens, step) = kind == .cpu ? (128, 16, 16, 128) : (64, 8, 8, 16)
-    while step > 8, (groupRows + groupTokens) * step * MemoryLayout<Float>.size > localBytes / 2 { step /= 2 }
-  }
-
-  /// Work-groups side by side that `rows` weight rows take.
-  func groups(_ rows: Int) -> Int { (rows + groupRows - 1) / groupRows }
-
-  /// Items of a work-group of `product_tiles`, and of `product_rows`.
-  var tileItems: Int { groupRows / itemRows * groupTokens / itemTokens }
-  var rowItems: Int { groupRows / itemRows * lanes }
-
-  var options: String {
-    "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) -D STEP=\(step) -D FEW=\(few)"
+  func sources(_ method: ProductMethod) -> [UnsafePointer<CChar>] {
+    let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
+    let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"] + method.kernels.map(\.rawValue)
+    return names.map { moe_opencl_text($0) }
   }
 }
 #endif

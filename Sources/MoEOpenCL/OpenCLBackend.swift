@@ -47,11 +47,12 @@ struct OpenCLBackend: Sendable {
   private func memory(of pass: ExpertPass) -> DevicePass { DevicePass.of(pass.memory, context) }
 
   /// Runs a stage on the passes of a call; one that fails leaves nothing running.
-  private func stage(_ passes: DevicePass?..., body: () throws(OpenCLError) -> Void) throws(OpenCLError) {
-    try context.demandUse()
-    do throws(OpenCLError) { try body() } catch {
-      for case let pass? in passes { try? pass.finish() }
-      throw error
+  private func stage(_ passes: DevicePass?..., body: @escaping () throws(OpenCLError) -> Void) throws(OpenCLError) {
+    try context.run { () throws(OpenCLError) in
+      do throws(OpenCLError) { try body() } catch {
+        for case let pass? in passes { try? pass.finish() }
+        throw error
+      }
     }
   }
 

@@ -16,41 +16,95 @@ import Synchronization
 /// A device with its context; shared by every layer of a machine that computes on it.
 ///
 /// Whatever tells that a device may be gone, or that nothing it holds can be trusted, marks it lost: each later call throws the error that did.
-/// Nothing of a lost device is given back, since calls to do so may never return.
+/// Nothing of a lost device is given back, since calls to do so may never return. Its calls are made by a thread of its own: see `run`.
 package final class OpenCLContext: @unchecked Sendable {
   package let device: ComputeDevice
   let handle: cl_device_id, platform: cl_platform_id, context: cl_context, queue: cl_command_queue
   let programs: DevicePrograms
-  private let options: OpenCLOptions
+  /// Bytes of local memory of a work-group.
+  let localBytes: Int
+  /// How products may be computed, the best first.
+  let methods: [ProductMethod]
+  /// On the device's thread.
+  var staging = Staging()
+  let options: OpenCLOptions
+  private let thread: DriverThread
   private let state = Mutex<(lost: OpenCLError?, taken: Int)>((nil, 0))
 
   /// - Parameter index: position among `OpenCL.discover().devices`.
   package init(device index: Int, _ options: OpenCLOptions) throws(OpenCLError) {
     (device, handle, platform) = try OpenCL.device(at: index)
     self.options = options
-    programs = DevicePrograms(cache: options.programs)
-    var handle: cl_device_id? = handle, status: cl_int = 0
-    let context = clCreateContext(nil, 1, &handle, nil, nil, &status)
-    guard let context, status == CL_SUCCESS else { throw OpenCLError(call: "clCreateContext", status: status, detail: device.name) }
-    let queue = clCreateCommandQueueWithProperties(context, handle, nil, &status)
-    guard let queue, status == CL_SUCCESS else {
-      clReleaseContext(context)
-      throw OpenCLError(call: "clCreateCommandQueueWithProperties", status: status, detail: device.name)
+    localBytes = Int(clamping: try OpenCL.number(handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
+    methods = ProductMethod.suiting(device, options)
+    let tuned = options.programs?.tunedShapes(of: device, localBytes: localBytes) ?? [:], localBytes = localBytes
+    programs = DevicePrograms(
+      methods.flatMap { [tuned[$0], TileShape($0, localBytes: localBytes)].compactMap { $0 } }, cache: options.programs)
+    let thread = try DriverThread()
+    do throws(OpenCLError) {
+      guard let opened = try Self.opened(handle, device.name, on: thread, within: options.deadline) else { throw Self.stuck(thread, device) }
+      (context, queue) = opened
+    } catch {
+      thread.end()
+      throw error
     }
-    (self.context, self.queue) = (context, queue)
+    self.thread = thread
+  }
+
+  /// A context and a queue; nil when a call does not return.
+  private static func opened(
+    _ handle: cl_device_id, _ name: String, on thread: DriverThread, within deadline: Duration
+  ) throws(OpenCLError) -> (cl_context, cl_command_queue)? {
+    try thread.run { () throws(OpenCLError) in
+      var device: cl_device_id? = handle, status: cl_int = 0
+      let context = thread.making("clCreateContext", within: deadline) { clCreateContext(nil, 1, &device, nil, nil, &status) }
+      guard let context, status == CL_SUCCESS else { throw OpenCLError(call: "clCreateContext", status: status, detail: name) }
+      let queue = thread.making("clCreateCommandQueueWithProperties", within: deadline) {
+        clCreateCommandQueueWithProperties(context, handle, nil, &status)
+      }
+      guard let queue, status == CL_SUCCESS else {
+        clReleaseContext(context)
+        throw OpenCLError(call: "clCreateCommandQueueWithProperties", status: status, detail: name)
+      }
+      return (context, queue)
+    }
   }
 
   deinit {
+    thread.end()
     guard !isLost else {
       _ = Unmanaged.passRetained(programs)
       return
     }
     programs.release()
+    staging.release()
     clReleaseCommandQueue(queue)
     clReleaseContext(context)
   }
 
+  /// Runs `body` on the thread of the device, one caller after the other.
+  ///
+  /// - Throws: what `body` does, or when a call into the driver did not return, the error that the device was lost with.
+  func run<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> Value {
+    try demandUse()
+    if let value = try thread.run(body) { return value }
+    lose(Self.stuck(thread, device))
+    throw state.withLock { $0.lost! }
+  }
+
+  private static func stuck(_ thread: DriverThread, _ device: ComputeDevice) -> OpenCLError {
+    OpenCLError(
+      call: thread.stuckIn, status: CL_RUNNING, detail: "\(device.name): the call does not return; the thread that made it is given up")
+  }
+
   package var isLost: Bool { state.withLock { $0.lost != nil } }
+
+  /// A line for each variant that the driver gets wrong, and one when the device is lost.
+  var notes: [String] { programs.notes + [state.withLock { $0.lost }].compactMap { $0.map { "\(device.name) is lost: \($0)" } } }
+
+  /// True when buffers are the host's memory too.
+  var usesHostMemory: Bool { device.sharesMemoryWithHost && options.usesHostMemory }
+  var stagingBytes: Int { options.stagingBytes }
 
   /// Bytes of device memory that may be taken.
   var memoryLimit: Int { options.memoryLimit ?? device.memoryBytes / 10 * 9 }
@@ -60,12 +114,33 @@ package final class OpenCLContext: @unchecked Sendable {
     if let error = state.withLock({ $0.lost }) { throw error }
   }
 
-  /// - Throws: `OpenCLError` unless `status` is success; statuses after which a device answers no more, or wrongly, make it lost.
-  func check(_ call: String, _ status: cl_int, _ detail: @autoclosure () -> String = "") throws(OpenCLError) {
+  /// Makes a call into the driver, within the deadline of calls.
+  ///
+  /// - Throws: `OpenCLError` unless it returns success; statuses after which a device answers no more, or wrongly, make it lost.
+  func check(_ call: String, _ make: @autoclosure () -> cl_int, _ detail: @autoclosure () -> String = "") throws(OpenCLError) {
+    let status = thread.making(call, within: options.deadline, make)
     guard status != CL_SUCCESS else { return }
     let error = OpenCLError(call: call, status: status, detail: detail())
     if Self.statusesOfLoss.contains(status) { lose(error) }
     throw error
+  }
+
+  /// Makes a call that returns what it made, and its status beside.
+  func make<Handle>(
+    _ call: String, _ detail: @autoclosure () -> String = "", _ body: (inout cl_int) -> Handle?
+  ) throws(OpenCLError) -> Handle {
+    var made: Handle?
+    try check(call, { var status: cl_int = 0; made = body(&status); return status }(), detail())
+    guard let made else { throw OpenCLError(call: call, status: CL_SUCCESS, detail: "made nothing: \(detail())") }
+    return made
+  }
+
+  /// Compiles a program.
+  ///
+  /// - Returns: the status.
+  func build(_ program: cl_program, _ options: String) -> cl_int {
+    var handle: cl_device_id? = handle
+    return thread.making("clBuildProgram", within: self.options.buildDeadline) { clBuildProgram(program, 1, &handle, options, nil, nil) }
   }
 
   /// CL_OUT_OF_RESOURCES, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, CL_INVALID_COMMAND_QUEUE, and a number that one driver gives faults.

@@ -22,17 +22,34 @@ package final class OpenCLContexts: Sendable {
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil
     ) throws(OpenCLError) -> any GroupedGEMMBackend {
-      let context = try contexts.withLock { (contexts) throws(OpenCLError) in
+      let context = try context(of: index)
+      return try context.run { () throws(OpenCLError) in
+        try OpenCLBackend(context, index: index, banks, projections, former: former as? OpenCLBackend)
+      }
+    }
+
+    private func context(of index: Int) throws(OpenCLError) -> OpenCLContext {
+      try contexts.withLock { (contexts) throws(OpenCLError) in
         if let known = contexts[index] { return known }
         let made = try OpenCLContext(device: index, options)
         contexts[index] = made
         return made
       }
-      return try OpenCLBackend(context, index: index, banks, projections, former: former as? OpenCLBackend)
     }
 
-    /// What no kernel on a device is used for, because the driver gets it wrong.
-    package var notes: [String] { contexts.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.programs.notes } } }
+    /// Tries sizes of products on a device for about `seconds`, and keeps those that are faster than the default beside the compiled programs, for
+    /// machines made later.
+    ///
+    /// - Throws: `OpenCLError`; `CheckpointError` when they cannot be written.
+    package func tune(_ index: Int, seconds: Double) throws -> Tuning {
+      let context = try context(of: index)
+      let (tuning, shape) = try context.run { () throws(OpenCLError) in try Tuner(context).tune(seconds: seconds) }
+      try options.programs?.keep(shape.map { [$0.method: $0] } ?? [:], of: context.device)
+      return tuning
+    }
+
+    /// What no kernel on a device is used for, because the driver gets it wrong, and how devices were lost.
+    package var notes: [String] { contexts.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.notes } } }
   #else
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil

@@ -112,15 +112,35 @@ public enum OpenCL {
       deviceIndex: deviceIndex)
   }
 
+  /// The device's PCI address as the extension, NVIDIA or AMD tells it.
   private static func pciBusID(_ device: cl_device_id) throws(OpenCLError) -> String? {
-    guard try text(device, CL_DEVICE_EXTENSIONS).split(separator: " ").contains("cl_khr_pci_bus_info") else { return nil }
+    let extensions = try text(device, CL_DEVICE_EXTENSIONS).split(separator: " ")
     // CL_DEVICE_PCI_BUS_INFO_KHR: domain, bus, device, function.
-    guard let bus = try? number(device, 0x410F, as: (UInt32, UInt32, UInt32, UInt32).self) else { return nil }
+    if extensions.contains("cl_khr_pci_bus_info"), let bus = try? number(device, 0x410F, as: (UInt32, UInt32, UInt32, UInt32).self) {
+      return pciBusID(domain: bus.0, bus: bus.1, device: bus.2, function: bus.3)
+    }
+    // CL_DEVICE_PCI_BUS_ID_NV, CL_DEVICE_PCI_SLOT_ID_NV (device and function) and, where the driver knows it, CL_DEVICE_PCI_DOMAIN_ID_NV.
+    if extensions.contains("cl_nv_device_attribute_query"), let bus = try? number(device, 0x4008, as: UInt32.self),
+      let slot = try? number(device, 0x4009, as: UInt32.self)
+    {
+      let domain = (try? number(device, 0x400A, as: UInt32.self)) ?? 0
+      return pciBusID(domain: domain, bus: bus, device: slot >> 3 & 31, function: slot & 7)
+    }
+    // CL_DEVICE_TOPOLOGY_AMD: a type, 1 for PCI Express, 17 bytes that are not used, bus, device, function.
+    if extensions.contains("cl_amd_device_attribute_query"),
+      let topology = try? number(device, 0x4037, as: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32).self), topology.0 == 1
+    {
+      return pciBusID(domain: 0, bus: topology.5 >> 8 & 255, device: topology.5 >> 16 & 255, function: topology.5 >> 24)
+    }
+    return nil
+  }
+
+  private static func pciBusID(domain: UInt32, bus: UInt32, device: UInt32, function: UInt32) -> String {
     func hex(_ value: UInt32, _ digits: Int) -> String {
       let text = String(value, radix: 16)
       return String(repeating: "0", count: max(0, digits - text.count)) + text
     }
-    return "\(hex(bus.0, 4)):\(hex(bus.1, 2)):\(hex(bus.2, 2)).\(hex(bus.3, 1))"
+    return "\(hex(domain, 4)):\(hex(bus, 2)):\(hex(device, 2)).\(hex(function, 1))"
   }
 
   private static func flag(_ device: cl_device_id, _ parameter: Int32) throws(OpenCLError) -> Bool {

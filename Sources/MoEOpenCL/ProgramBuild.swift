@@ -10,26 +10,26 @@ struct ProgramBuild {
   private let sources: [UnsafePointer<CChar>], options: String, name: String, context: OpenCLContext
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
-    (sources, name, self.context) = (variant.sources, variant.name, context)
+    (sources, name, self.context) = (variant.sources(shape.method), variant.name, context)
     let config = try OpenCL.number(context.handle, CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
     let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
-    options = "-cl-std=CL1.2 \(shape.options) -D FORMAT=\(variant.format.name)" + (variant.scales.map { " -D SCALES=\($0)" } ?? "")
-      + (fuses ? " -D HAS_FMA" : "")
+    options = "-cl-std=CL1.2 \(shape.options) \(variant.options)" + (fuses ? " -D HAS_FMA" : "")
   }
 
   /// The program, built, from `cache` where it is there.
   func program(_ cache: ProgramCache?) throws(OpenCLError) -> cl_program {
     let key = try key()
     if let binary = cache?.binary(for: key), let program = try? program(of: binary) { return program }
-    var sources: [UnsafePointer<CChar>?] = sources, status: cl_int = 0
-    let program = clCreateProgramWithSource(context.context, cl_uint(sources.count), &sources, nil, &status)
-    try context.check("clCreateProgramWithSource", status, name)
-    do throws(OpenCLError) { try build(program!) } catch {
+    var sources: [UnsafePointer<CChar>?] = sources
+    let program = try context.make("clCreateProgramWithSource", name) {
+      clCreateProgramWithSource(context.context, cl_uint(sources.count), &sources, nil, &$0)
+    }
+    do throws(OpenCLError) { try build(program) } catch {
       clReleaseProgram(program)
       throw error
     }
-    if let cache, let binary = binary(of: program!) { cache.keep(binary, for: key) }
-    return program!
+    if let cache, let binary = binary(of: program) { cache.keep(binary, for: key) }
+    return program
   }
 
   /// Everything that the binary depends on.
@@ -48,8 +48,7 @@ struct ProgramBuild {
   }
 
   private func build(_ program: cl_program) throws(OpenCLError) {
-    var handle: cl_device_id? = context.handle
-    let status = clBuildProgram(program, 1, &handle, options, nil, nil)
+    let status = context.build(program, options)
     guard status != CL_SUCCESS else { return }
     var log = [UInt8](repeating: 0, count: 1 << 16), size = 0
     clGetProgramBuildInfo(program, context.handle, cl_program_build_info(CL_PROGRAM_BUILD_LOG), log.count, &log, &size)
@@ -58,13 +57,12 @@ struct ProgramBuild {
   }
 
   private func program(of binary: [UInt8]) throws(OpenCLError) -> cl_program {
-    var handle: cl_device_id? = context.handle, length = binary.count, accepted: cl_int = 0, status: cl_int = 0
-    let program = binary.withUnsafeBufferPointer { bytes in
-      var start: UnsafePointer<UInt8>? = bytes.baseAddress
-      return clCreateProgramWithBinary(context.context, 1, &handle, &length, &start, &accepted, &status)
-    }
-    guard let program, status == CL_SUCCESS, accepted == CL_SUCCESS else {
-      throw OpenCLError(call: "clCreateProgramWithBinary", status: status == CL_SUCCESS ? accepted : status)
+    var handle: cl_device_id? = context.handle, length = binary.count, accepted: cl_int = 0
+    let program = try context.make("clCreateProgramWithBinary") { status in
+      binary.withUnsafeBufferPointer { bytes in
+        var start: UnsafePointer<UInt8>? = bytes.baseAddress
+        return clCreateProgramWithBinary(context.context, 1, &handle, &length, &start, &accepted, &status)
+      }
     }
     do throws(OpenCLError) { try build(program) } catch {
       clReleaseProgram(program)

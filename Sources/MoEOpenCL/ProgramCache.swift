@@ -68,12 +68,12 @@ public struct ProgramCache: Sendable, Hashable {
   }
 
   /// True when the folder is the user's and nobody else's.
-  private var isPrivate: Bool {
+  var isPrivate: Bool {
     var status = stat()
     return lstat(folder, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid() && status.st_mode & 0o077 == 0
   }
 
-  private func makeFolder() {
+  func makeFolder() {
     var missing: [String] = [], next = folder
     while Paths.kind(of: next) == .nothing, next != Paths.folder(of: next) {
       missing.append(next)

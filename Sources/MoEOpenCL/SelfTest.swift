@@ -27,24 +27,27 @@ struct SelfTest {
 
   /// - Throws: `OpenCLError` that names the kernel and the first value that differs.
   func run(_ program: DeviceProgram, on context: OpenCLContext) throws(OpenCLError) {
+    for (up, gate) in zip(variant.kinds, variant.kinds.dropFirst() + [variant.kinds[0]]) { try run(program, up: up, gate: gate, on: context) }
+  }
+
+  private func run(_ program: DeviceProgram, up: MatrixKind, gate: MatrixKind, on context: OpenCLContext) throws(OpenCLError) {
     var random = Random()
-    let matrices = [matrix(&random), matrix(&random)]
+    // Scales of whole groups of eight columns, and others.
+    let matrices = [matrix(of: up, group: 32, &random), matrix(of: gate, group: 12, &random)]
     let biases = (0..<2 * rows).map { _ in random.next() }, input = (0..<tokens * columns).map { _ in random.next() }
     let product = try DeviceProduct(
       0..<1, up: [matrices[0]], gate: [matrices[1]], biases: biases,
-      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1)), in: context, testing: program)
+      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1)), in: context, testing: (variant, program))
     let pass = DevicePass(context), plan = DispatchPlan(everyToken: .init(repeating: coefficient, count: tokens))
     var (activated, summed) = ([Float](repeating: .nan, count: tokens * rows), [Float](repeating: .nan, count: tokens * rows))
     try pass.upload(plan, parts: CollectionOfOne(0..<1), program.shape)
-    try pass.input.room(4 * input.count, in: context).write(4 * input.count) { target in
-      input.withUnsafeBytes { target.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    }
+    try pass.input.room(4 * input.count, in: context).write(input)
     let size = 4 * activated.count, target = try pass.room(pass.outputs, tokens, rows), result = try pass.room(pass.result, tokens, rows)
     for tiles in pass.plan.tiles { try product.launch(tiles, of: pass, gathers: true, x: pass.input.buffer!, y: target) }
     try product.combine(pass, tokens: tokens, columns: rows, adding: false, weighs: true, scale: 2, into: result)
     try pass.finish()
-    try target.read(size) { source in activated.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
-    try result.read(size) { source in summed.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
+    try target.read(of: size) { source, _ in activated.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
+    try result.read(of: size) { source, _ in summed.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
     try compare(activated, summed, matrices, biases, input, program.shape, context)
   }
 
@@ -66,7 +69,8 @@ struct SelfTest {
         let (up, upNorm) = Self.product(decoded[0][row], x, Double(biases[row]))
         let (gate, gateNorm) = Self.product(decoded[1][row], x, Double(biases[rows + row]))
         let expected = gate / (1 + exp(-gate)) * up, found = activated[token * rows + row]
-        let kernel = token < tokens / shape.groupTokens * shape.groupTokens ? DeviceProgram.Kernel.productTiles : .productRows
+        let isFew = tokens - token / shape.groupTokens * shape.groupTokens <= shape.few
+        let kernel = shape.method == .panels ? DeviceProgram.Kernel.productPanels : isFew ? .productRows : .productTiles
         guard abs(Double(found) - expected) <= 1e-5 * upNorm * gateNorm else { throw wrong(kernel, found, expected, context) }
         let sum = summed[token * rows + row], weighed = found * coefficient * 2
         guard abs(sum - weighed) <= Float.ulpOfOne * abs(weighed) else { throw wrong(.combine, sum, Double(weighed), context) }
@@ -91,17 +95,14 @@ struct SelfTest {
     return (sum, max(1, squares.squareRoot()))
   }
 
-  private func matrix(_ random: inout Random) -> HostMatrix {
-    func codes(_ format: WeightFormat, _ values: [Float]) -> [UInt8] {
-      do { return try format.encode(values) } catch { preconditionFailure("\(format) has a kernel and no encoder: \(error)") }
-    }
-    let weights = codes(variant.format, (0..<rows * columns).map { _ in random.next() })
-    let group = 32, groups = rows * columns / group
+  private func matrix(of kind: MatrixKind, group: Int, _ random: inout Random) -> HostMatrix {
+    let weights = blocks(of: kind.format, rows * columns, &random), groups = rows * columns / group
     var scales: [UInt8] = [], zeros: [UInt8] = []
     var matrix = moe_matrix()
-    if let kind = variant.scales {
+    if kind.scales != "none" {
+      func codes(_ format: WeightFormat, _ values: [Float]) -> [UInt8] { (try? format.encode(values)) ?? [] }
       let values = (0..<groups).map { _ in 1 + random.next() / 2 }
-      switch kind {
+      switch kind.scales {
       case "f16": (scales, matrix.scale_type) = (codes(.f16, values), MOE_SCALE_F16)
       case "bf16": (scales, matrix.scale_type) = (codes(.bf16, values), MOE_SCALE_BF16)
       case "e4m3": (scales, matrix.scale_type) = (codes(WeightFormat(named: "f8_e4m3")!, values), MOE_SCALE_E4M3)
@@ -115,22 +116,41 @@ struct SelfTest {
       part.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[place...]).copyMemory(from: $0) }
     }
     let base = UnsafeRawPointer(buffer.bytes.baseAddress!)
-    matrix.format = variant.format.index
+    matrix.format = kind.format.index
     (matrix.rows, matrix.columns, matrix.row_bytes) = (Int64(rows), Int64(columns), Int64(weights.count / rows))
     (matrix.data, matrix.scales) = (base, scales.isEmpty ? nil : base + places[1])
-    if variant.format.name == "int4" { matrix.zeros = (base + places[2]).assumingMemoryBound(to: UInt8.self) }
+    if kind.format.name == "int4" { matrix.zeros = (base + places[2]).assumingMemoryBound(to: UInt8.self) }
     (matrix.group, matrix.group_rows, matrix.scale_stride, matrix.global_scale) = (Int64(group), 1, Int64(columns / group), 1)
     return HostMatrix(matrix, owner: buffer)
+  }
+
+  /// Blocks of any bytes whose values are neither large nor all small.
+  private func blocks(of format: WeightFormat, _ values: Int, _ random: inout Random) -> [UInt8] {
+    var blocks = [UInt8](repeating: 0, count: values / format.blockValues * format.blockBytes)
+    blocks.withUnsafeMutableBytes { blocks in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: format.blockValues) { decoded in
+        for start in stride(from: 0, to: blocks.count, by: format.blockBytes) {
+          let block = blocks.baseAddress! + start
+          repeat {
+            for byte in 0..<format.blockBytes { (block + byte).storeBytes(of: UInt8(truncatingIfNeeded: random.bits() >> 32), as: UInt8.self) }
+            format.widen(block, count: format.blockValues, into: decoded.baseAddress!)
+          } while !decoded.allSatisfy { abs($0) < 16 } || decoded.allSatisfy { abs($0) < 0x1p-8 }
+        }
+      }
+    }
+    return blocks
   }
 
   /// Numbers between -1 and 1, the same ones every time.
   private struct Random {
     private var state: UInt64 = 1
 
-    mutating func next() -> Float {
+    mutating func bits() -> UInt64 {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31
+      return state
     }
+
+    mutating func next() -> Float { Float(Int32(truncatingIfNeeded: bits() >> 32)) * 0x1p-31 }
   }
 }
 #endif

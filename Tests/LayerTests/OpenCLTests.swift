@@ -9,10 +9,17 @@ import Testing
 @Suite struct OpenCLTests {
   static let programs = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent("moe-programs-\(UUID().uuidString)").path
   static let machine = try! Machine.current(threads: 2, openCL: OpenCLOptions(programs: ProgramCache(folder: programs)))
+  /// Where CPUs compute products as GPUs do.
+  static let machineWithoutPanels = {
+    var options = OpenCLOptions(programs: ProgramCache(folder: programs))
+    options.usesPanels = false
+    return try! Machine.current(threads: 2, openCL: options)
+  }()
   static let devices: [MoELayer.Device] = ((try? OpenCL.devices()) ?? []).indices.map { .openCL($0) }
 
-  private func layers(_ fixture: LayerFixture, on machine: Machine = machine) throws -> [MoELayer] {
-    try Self.devices.map { try fixture.layer(on: machine, device: $0) }
+  /// The layer on every device, by every method.
+  private func layers(_ fixture: LayerFixture) throws -> [MoELayer] {
+    try [Self.machine, Self.machineWithoutPanels].flatMap { machine in try Self.devices.map { try fixture.layer(on: machine, device: $0) } }
   }
 
   @Test func thereAreDevices() {
@@ -80,6 +87,21 @@ import Testing
         if (try? layer.bits(states, sequences: sequences)) != expected { wrong.add(1, ordering: .relaxed) }
       }
       #expect(wrong.load(ordering: .relaxed) == 0)
+    }
+  }
+
+  @Test(arguments: ["qwen2_moe", "gpt_oss_mxfp4", "deepseek_v3_fp8", "nemotron_h_latent_awkward"])
+  func memoryOfItsOwnHoldsTheSame(_ name: String) throws {
+    let fixture = try LayerFixture.named(name), states = try fixture.input().states
+    let many = try states.rows((0..<300).map { $0 * 7 % states.tokens })
+    for device in Self.devices {
+      let expected = try fixture.layer(on: Self.machine, device: device).bits(many)
+      // Less than a row, some rows, and everything at once.
+      for bytes in [1, 1000, 1 << 20] {
+        let options = OpenCLOptions(usesHostMemory: false, stagingBytes: bytes, programs: ProgramCache(folder: Self.programs))
+        let layer = try fixture.layer(on: Machine.current(threads: 1, openCL: options), device: device)
+        #expect(try layer.bits(many) == expected, "\(device), staging of \(bytes) bytes")
+      }
     }
   }
 

@@ -10,17 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// Work-groups of 16 by 16 in items of 8 by 8: the matrix has a group and a part, the rows a tile, a part of one and a few.
-enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16 };
-static const char *const options =
-    "-cl-std=CL1.2 -D GROUP_ROWS=16 -D GROUP_TOKENS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4 -D FORMAT=%s";
+/// The matrix has a group of rows and a part, the rows of the plan a tile, a part of one and a few.
+enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16, ARRANGED = 32 };
+
+/// Work-groups of 16 by 16 in items of 8 by 8, and panels.
+static const struct method {
+  const char *name, *options, *kernels[2];
+  size_t group_rows;
+} methods[] = {
+    {"tiles", "-D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4", {"product_tiles", "product_rows"}, 16},
+    {"panels", "-D GROUP_ROWS=32 -D ITEM_ROWS=32", {"arrange_rows", "product_panels"}, 32}};
 
 /// The struct `matrix` of matrix.cl.
 typedef struct place {
-  int64_t codes, row_bytes, scales, scale_stride, zeros;
-  int32_t group, group_rows;
+  int64_t codes, row_bytes, scales, scale_stride, zeros, groups;
+  int32_t group, group_rows, columns, kind, flags;
   float global_scale;
-  int32_t padding;
 } place;
 
 static cl_context context;
@@ -37,7 +42,10 @@ static cl_program build(cl_uint count, const char **texts, const char *with) {
   cl_int status;
   cl_program program = clCreateProgramWithSource(context, count, texts, NULL, &status);
   check(status, "clCreateProgramWithSource");
-  check(clBuildProgram(program, 1, &device, with, NULL, NULL), "clBuildProgram");
+  status = clBuildProgram(program, 1, &device, with, NULL, NULL);
+  static char log[1 << 14];
+  if (status != CL_SUCCESS) clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL);
+  check(status, log);
   return program;
 }
 
@@ -65,29 +73,44 @@ static void set(cl_kernel kernel, int index, size_t bytes, const void *value) {
   check(clSetKernelArg(kernel, (cl_uint)index, bytes, value), "clSetKernelArg");
 }
 
-static float random_value(void) {
+static uint32_t random_bits(void) {
   static uint32_t state = 1;
   state = state * 1664525 + 1013904223;
-  return (float)(int32_t)state * 0x1p-31f;
+  return state;
+}
+static float random_value(void) { return (float)(int32_t)random_bits() * 0x1p-31f; }
+
+/// Blocks of any bytes whose values are neither large nor all small.
+static void random_blocks(const moe_format *format, int values, uint8_t *codes, float *decoded) {
+  for (int i = 0; i < values; i += format->block_values, codes += format->block_bytes, decoded += format->block_values) {
+    float largest;
+    do {
+      for (int b = 0; b < format->block_bytes; b++) codes[b] = (uint8_t)(random_bits() >> 24);
+      format->decode(codes, format->block_values, 1, 0, decoded);
+      largest = 0;
+      for (int v = 0; v < format->block_values; v++) largest = fabsf(decoded[v]) <= largest ? largest : fabsf(decoded[v]);
+    } while (!(largest > 0x1p-8f && largest < 16));
+  }
 }
 
-/// Products by both kernels, gated, with biases, weighed and gathered inputs; and the sum. Returns the largest error of a format.
-static double run(const moe_format *format) {
+/// Products, gated, with biases, weighed and gathered inputs; and the sum. Returns the largest error.
+static double run(const moe_format *format, const struct method *method) {
   char with[512];
-  snprintf(with, sizeof with, options, format->name);
-  const char *names[] = {"tile", format->name, "matrix", "expert", "product_tiles", "product_rows", "combine"}, *texts[7];
-  for (int i = 0; i < 7; i++) texts[i] = moe_opencl_text(names[i]);
-  cl_program program = build(7, texts, with);
-  static float weights[2 * ROWS * COLUMNS], decoded[2 * ROWS * COLUMNS], x[TOKENS * COLUMNS], biases[2 * ROWS], y[TOKENS * ROWS], sums[TOKENS * ROWS];
+  snprintf(with, sizeof with, "-cl-std=CL1.2 -D GROUP_TOKENS=%d %s -D FORMAT=%s -D SCALES=none", TILE, method->options, format->name);
+  const char *names[] = {"tile", "bits", "uneven_levels", "iq_grids", "iq", format->name, "matrix", "expert",
+                         method->kernels[0], method->kernels[1], "combine"};
+  enum { SOURCES = sizeof names / sizeof *names };
+  const char *texts[SOURCES];
+  for (int i = 0; i < SOURCES; i++) texts[i] = moe_opencl_text(names[i]);
+  cl_program program = build(SOURCES, texts, with);
+  static float decoded[2 * ROWS * COLUMNS], x[TOKENS * COLUMNS], biases[2 * ROWS], y[TOKENS * ROWS], sums[TOKENS * ROWS];
   static uint8_t codes[2 * ROWS * COLUMNS * 4];
-  for (int i = 0; i < 2 * ROWS * COLUMNS; i++) weights[i] = random_value();
   for (int i = 0; i < TOKENS * COLUMNS; i++) x[i] = random_value();
   for (int i = 0; i < 2 * ROWS; i++) biases[i] = random_value();
   size_t bytes = (size_t)ROWS * COLUMNS / format->block_values * format->block_bytes;
-  format->encode(weights, 2 * ROWS * COLUMNS, codes);
-  format->decode(codes, 2 * ROWS * COLUMNS, 1, 0, decoded);
+  random_blocks(format, 2 * ROWS * COLUMNS, codes, decoded);
   // Tiles of 16, 4 and 3 rows of two experts' plan; tokens in reverse; coefficients; rows of each token.
-  int32_t lists[4 * TILES + 4 * TOKENS + 1] = {0, 0, TILE, 0, 0, TILE, 4, 0, 0, TILE + 4, 3, 0};
+  int32_t lists[4 * TILES + 4 * TOKENS + 1] = {0, 0, TILE, 0, 0, TILE, 4, TILE, 0, TILE + 4, 3, TILE + 8};
   int32_t tokens = 4 * TILES, coefficients = tokens + TOKENS, rows_of = coefficients + TOKENS, offsets = rows_of + TOKENS;
   for (int i = 0; i < TOKENS; i++) {
     float coefficient = 1 + random_value() / 2;
@@ -95,24 +118,33 @@ static double run(const moe_format *format) {
     memcpy(&lists[coefficients + i], &coefficient, 4);
   }
   lists[offsets + TOKENS] = TOKENS;
-  place places[2] = {{.row_bytes = (int64_t)bytes / ROWS, .zeros = -1, .group = 1, .group_rows = 1}};
+  place places[2] = {{.row_bytes = (int64_t)bytes / ROWS}};
   places[1] = places[0];
   cl_mem matrices = buffer(places, sizeof places), up = buffer(codes, bytes), gate = buffer(codes + bytes, bytes);
   cl_mem bias = buffer(biases, sizeof biases), list = buffer(lists, sizeof lists), input = buffer(x, sizeof x), output = buffer(NULL, sizeof y), sum = buffer(NULL, sizeof sums);
   float limit = INFINITY, alpha = 1;
   int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, flags = 31 | MOE_SILU << 8;
-  const char *kernels[] = {"product_tiles", "product_rows"};
-  for (int k = 0; k < 2; k++) {
-    cl_kernel kernel = kernel_of(program, kernels[k]);
+  const int panels = method == &methods[1];
+  cl_mem arranged = panels ? buffer(NULL, ARRANGED * COLUMNS * sizeof(float)) : input;
+  if (panels) {
+    cl_kernel kernel = kernel_of(program, method->kernels[0]);
+    int32_t *numbers[] = {&zero, &tokens, &coefficients, &columns, &columns, &flags};
+    set(kernel, 0, sizeof list, &list), set(kernel, 4, sizeof input, &input), set(kernel, 5, sizeof arranged, &arranged);
+    for (int i = 0; i < 3; i++) set(kernel, 1 + i, 4, numbers[i]), set(kernel, 6 + i, 4, numbers[3 + i]);
+    launch(kernel, COLUMNS / 256, 0, TILES, 1);
+  }
+  for (int k = panels; k < 2; k++) {
+    cl_kernel kernel = kernel_of(program, method->kernels[k]);
     cl_mem *buffers[] = {&matrices, &up, &up, &gate, &gate, &bias, &list};
     int32_t *places_of[] = {&zero, &tokens, &coefficients}, *numbers[] = {&zero, &one, &rows, &columns, &columns, &flags};
     for (int i = 0; i < 7; i++) set(kernel, i, sizeof(cl_mem), buffers[i]);
     for (int i = 0; i < 3; i++) set(kernel, 7 + i, 4, places_of[i]);
-    set(kernel, 10, sizeof(cl_mem), &input), set(kernel, 11, sizeof(cl_mem), &output);
+    set(kernel, 10, sizeof(cl_mem), &arranged), set(kernel, 11, sizeof(cl_mem), &output);
     for (int i = 0; i < 6; i++) set(kernel, 12 + i, 4, numbers[i]);
     set(kernel, 18, 4, &limit), set(kernel, 19, 4, &alpha);
-    size_t group = k ? 16 : 4;
-    launch(kernel, 3 * group, k ? 1 : 0, k ? 2 : 1, group);
+    size_t group = panels ? 1 : k ? 16 : 4, groups = (2 * ROWS + method->group_rows - 1) / method->group_rows;
+    if (panels) launch(kernel, groups, 0, TILES, group);
+    else launch(kernel, groups * group, k ? 1 : 0, k ? 2 : 1, group);
   }
   cl_kernel combine = kernel_of(program, "combine");
   cl_mem *buffers[] = {&output, &list, &input, &sum};
@@ -170,9 +202,12 @@ int main(int count, char **arguments) {
   for (int i = 0; i < moe_format_count(); i++) {
     const moe_format *format = moe_format_at(i);
     if (!moe_opencl_text(format->name)) continue;
-    double error = run(format);
-    printf("%-8s error %.1e\n", format->name, error);
-    formats++, failed += !(error <= 1e-5);
+    formats++;
+    for (int k = 0; k < 2; k++) {
+      double error = run(format, &methods[k]);
+      printf("%-8s %-6s error %.1e\n", format->name, methods[k].name, error);
+      failed += !(error <= 1e-5);
+    }
   }
   printf("%d formats, %d failed\n", formats, failed);
   return failed || !formats;

@@ -1,13 +1,14 @@
 // An OpenCL driver for the ICD loader that computes nothing and fails as it is told.
 //
-// MOCK_FAIL="clBuildProgram=-11" makes a call return a status; MOCK_EVENT gives launches a state to stay in: 0 complete, 1 running for ever, negative
-// a failure that shows later.
+// MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to
+// stay in: 0 complete, 1 running for ever, negative a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /// What every handle points to.
 struct object {
@@ -21,7 +22,9 @@ static struct object platform = {&table, NULL, 0}, device = {&table, NULL, 0};
 static cl_int status_of(const char *call) {
   const char *wanted = getenv("MOCK_FAIL");
   size_t length = strlen(call);
-  return wanted && strncmp(wanted, call, length) == 0 && wanted[length] == '=' ? atoi(wanted + length + 1) : CL_SUCCESS;
+  if (!wanted || strncmp(wanted, call, length) || wanted[length] != '=') return CL_SUCCESS;
+  while (strcmp(wanted + length + 1, "hang") == 0) pause();
+  return atoi(wanted + length + 1);
 }
 
 static void *make(size_t bytes, cl_int state) {
@@ -63,11 +66,18 @@ static cl_int get_device_ids(cl_platform_id p, cl_device_type type, cl_uint room
 static cl_int get_device_info(cl_device_id d, cl_device_info what, size_t room, void *out, size_t *size) {
   cl_int status = status_of("clGetDeviceInfo");
   if (status) return status;
+  const char *extensions = getenv("MOCK_EXTENSIONS") ? getenv("MOCK_EXTENSIONS") : "";
   cl_ulong number = what == CL_DEVICE_TYPE ? CL_DEVICE_TYPE_GPU : what == CL_DEVICE_HOST_UNIFIED_MEMORY ? 0
                     : what == CL_DEVICE_GLOBAL_MEM_SIZE || what == CL_DEVICE_MAX_MEM_ALLOC_SIZE ? 1 << 30 : 1 << 16;
   switch (what) {
     case CL_DEVICE_NAME: case CL_DEVICE_VENDOR: case CL_DRIVER_VERSION: case CL_DEVICE_VERSION: return tell("Mock", 5, room, out, size);
-    case CL_DEVICE_EXTENSIONS: return tell("", 1, room, out, size);
+    case CL_DEVICE_EXTENSIONS: return tell(extensions, strlen(extensions) + 1, room, out, size);
+    // Three ways to tell the PCI address 81:02.1, the first with a domain.
+    case 0x410F: return tell((cl_uint[]){1, 0x81, 2, 1}, 16, room, out, size);
+    case 0x4008: return tell(&(cl_uint){0x81}, 4, room, out, size);
+    case 0x4009: return tell(&(cl_uint){2 << 3 | 1}, 4, room, out, size);
+    case 0x400A: return CL_INVALID_VALUE;
+    case 0x4037: return tell((cl_uint[]){1, 0, 0, 0, 0, 0x01028100}, 24, room, out, size);
     default: return tell(&number, room < sizeof number ? room : sizeof number, room, out, size);
   }
 }
@@ -112,8 +122,22 @@ static void *enqueue_map(
   *event = make(0, CL_COMPLETE);
   return (char *)((struct object *)buffer)->memory + offset;
 }
-static cl_int enqueue_unmap(cl_command_queue q, cl_mem buffer, void *address, cl_uint count, const cl_event *events, cl_event *event) {
-  return status_of("clEnqueueUnmapMemObject");
+static cl_int transfer(const char *call, cl_event *event) {
+  cl_int status = status_of(call);
+  if (!status) *event = make(0, CL_COMPLETE);
+  return status;
+}
+static cl_int enqueue_write(
+    cl_command_queue q, cl_mem buffer, cl_bool blocking, size_t offset, size_t bytes, const void *from, cl_uint count, const cl_event *events,
+    cl_event *event) {
+  memcpy((char *)((struct object *)buffer)->memory + offset, from, bytes);
+  return transfer("clEnqueueWriteBuffer", event);
+}
+static cl_int enqueue_read(
+    cl_command_queue q, cl_mem buffer, cl_bool blocking, size_t offset, size_t bytes, void *to, cl_uint count, const cl_event *events,
+    cl_event *event) {
+  memcpy(to, (char *)((struct object *)buffer)->memory + offset, bytes);
+  return transfer("clEnqueueReadBuffer", event);
 }
 static cl_int flush(cl_command_queue q) { return status_of("clFlush"); }
 static cl_int get_event_info(cl_event e, cl_event_info what, size_t room, void *out, size_t *size) {
@@ -144,5 +168,5 @@ static const cl_icd_dispatch table = {
     .clReleaseMemObject = release_buffer, .clCreateProgramWithSource = create_program, .clReleaseProgram = release_program,
     .clBuildProgram = build_program, .clGetProgramInfo = get_program_info, .clGetProgramBuildInfo = get_build_info,
     .clCreateKernel = create_kernel, .clReleaseKernel = release_kernel, .clSetKernelArg = set_argument,
-    .clEnqueueNDRangeKernel = enqueue_kernel, .clEnqueueMapBuffer = enqueue_map, .clEnqueueUnmapMemObject = enqueue_unmap, .clFlush = flush,
-    .clGetEventInfo = get_event_info, .clReleaseEvent = release_event};
+    .clEnqueueNDRangeKernel = enqueue_kernel, .clEnqueueMapBuffer = enqueue_map, .clEnqueueWriteBuffer = enqueue_write,
+    .clEnqueueReadBuffer = enqueue_read, .clFlush = flush, .clGetEventInfo = get_event_info, .clReleaseEvent = release_event};

@@ -30,6 +30,7 @@ struct Peer {
       environment: "torch", driver: "pytorch.py",
       systems: ["torch-eager-f32", "torch-grouped-f32", "torch-eager-bf16", "torch-grouped-bf16"], readsValues: true, bytesPerValue: 2),
     Peer(environment: "openblas", driver: "openblas.py", systems: ["openblas"], readsValues: true, bytesPerValue: 0),
+    Peer(environment: "clblast", driver: "clblast.py", systems: ["clblast"], readsValues: true, bytesPerValue: 0, isDefault: false),
   ]
 
   /// The peers with the systems of these names; a peer's name stands for all its systems, unless a system is called so.

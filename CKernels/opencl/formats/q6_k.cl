@@ -5,6 +5,6 @@ float8 decode_q6_k(const global uchar *row, int column) {
   int group = column % 256 / 16, half_block = group / 8, first = column % 16;
   uchar8 low = vload8(0, block + 64 * half_block + 16 * (group % 4) + first) >> (uchar)(4 * (group / 4 % 2)) & (uchar)15;
   uchar8 high = vload8(0, block + 128 + 32 * half_block + 16 * (group % 2) + first) >> (uchar)(2 * (group / 2 % 4)) & (uchar)3;
-  float step = vload_half(104, (const global half *)block) * as_char(block[192 + group]);
+  float step = half_at(block, 104) * as_char(block[192 + group]);
   return step * (convert_float8(low | high << (uchar)4) - 32);
 }

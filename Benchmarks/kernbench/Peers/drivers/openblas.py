@@ -14,7 +14,7 @@ class OpenBLAS(Driver):
     def load(self, layer, name):
         if "openblas" not in self.library:
             raise Refusal(f"this numpy multiplies with {self.library}")
-        self.layer, self.weights = layer, [layer.values(role) for role in layer.ROLES]
+        self.layer, self.weights = layer, {role: layer.values(role) for role in layer.ROLES}
         return f"products of numpy, expert after expert, SwiGLU and sum in numpy; {layer.threads} threads, sleeping as by default"
 
     def prepare(self, batches):
@@ -25,7 +25,6 @@ class OpenBLAS(Driver):
 
     def compute(self, name):
         states, ids, shares = self.fed
-        gates, ups, downs = self.weights
         output = numpy.zeros_like(states)
         order = ids.ravel().argsort(kind="stable")
         tokens, weights = order // ids.shape[1], shares.ravel()[order, None]
@@ -34,7 +33,7 @@ class OpenBLAS(Driver):
         for expert, end in enumerate(ends):
             if end > start:
                 rows = states[tokens[start:end]]
-                gate, up = rows @ gates[expert].T, rows @ ups[expert].T
+                gate, up = self.product(rows, "gate", expert), self.product(rows, "up", expert)
                 numpy.multiply(up, gate, out=up)
                 # silu(gate) * up; exp of large numbers may be infinite, the quotient is then 0.
                 with numpy.errstate(over="ignore"):
@@ -43,9 +42,12 @@ class OpenBLAS(Driver):
                 gate += 1
                 up /= gate
                 # A token meets an expert once: no index occurs twice.
-                output[tokens[start:end]] += (up @ downs[expert].T) * weights[start:end]
+                output[tokens[start:end]] += self.product(up, "down", expert) * weights[start:end]
             start = end
         self.output = output
+
+    def product(self, rows, role, expert):
+        return rows @ self.weights[role][expert].T
 
     def finish(self, name):
         self.batches.array("output")[:] = self.output

@@ -1,0 +1,75 @@
+// The conversions that several formats share.
+
+/// What the tables of formats/ are made with.
+#define TABLE(type) constant type
+#define int8_t char
+#define uint16_t ushort
+
+/// Unaligned words.
+ushort short_at(const global uchar *p) { return p[0] | p[1] << 8; }
+uint word_at(const global uchar *p) { return short_at(p) | (uint)short_at(p + 2) << 16; }
+// On x86-64 clang's own conversion is one instruction, where vload_half may be dozens.
+#ifdef __x86_64__
+#if __has_builtin(__builtin_load_halff)
+#define load_half __builtin_load_halff
+#endif
+#endif
+#ifndef load_half
+#define load_half(p) vload_half(0, p)
+#endif
+float float_of_half(ushort bits) { return load_half((const half *)&bits); }
+/// The f16 `at` halves behind p.
+float half_at(const global uchar *p, long at) { return float_of_half(((const global ushort *)p)[at]); }
+
+/// E8M0 halved, the scale of codes that hold twice their value.
+float half_of_e8m0(uchar code) { return as_float(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
+
+/// Twice the values of FP4 E2M1 codes.
+float8 twice_e2m1(uchar8 codes) {
+  int8 step = convert_int8(codes & (uchar)7), value = step + max(step - 4, (int8)0) + 2 * max(step - 6, (int8)0);
+  return convert_float8(select(value, -value, convert_int8(codes & (uchar)8) != 0));
+}
+
+/// Codes of four bits, two a byte, the first low.
+uchar8 pairs_of_codes(const global uchar *p) {
+  uchar4 pairs = vload4(0, p), low = pairs & (uchar)15, high = pairs >> (uchar)4;
+  return (uchar8)(low.s0, high.s0, low.s1, high.s1, low.s2, high.s2, low.s3, high.s3);
+}
+
+/// FP8 E4M3.
+float8 float_of_e4m3(uchar8 codes) {
+  uint8 magnitude = convert_uint8(codes & (uchar)0x7f), sign = convert_uint8(codes & (uchar)0x80) << 24;
+  float8 normal = as_float8((magnitude << 20) + (120u << 23)), subnormal = convert_float8(magnitude) * 0x1p-9f;
+  float8 value = select(select(normal, subnormal, magnitude < 8), (float8)NAN, magnitude == 0x7f);
+  return as_float8(as_uint8(value) | sign);
+}
+
+/// FP8 E5M2, the upper half of an f16.
+float8 float_of_e5m2(uchar8 codes) {
+  uint8 magnitude = convert_uint8(codes & (uchar)0x7f), sign = convert_uint8(codes & (uchar)0x80) << 24;
+  float8 normal = as_float8((magnitude << 21) + (112u << 23)), subnormal = convert_float8(magnitude) * 0x1p-16f;
+  float8 value = select(select(normal, subnormal, magnitude < 4), as_float8(magnitude << 21 | 0x7f800000u), magnitude >= 0x7c);
+  return as_float8(as_uint8(value) | sign);
+}
+
+/// FP8 E4M3 without its sign, halved, the scale of codes that hold twice their value; 127 counts as 0, 255 does not.
+float half_of_ue4m3(uchar code) {
+  uint magnitude = code & 0x7f;
+  return code == 0x7f ? 0 : magnitude < 8 ? magnitude * 0x1p-10f : as_float((magnitude << 20) + (119u << 23));
+}
+
+/// Eight codes of a block of 32: byte i of 16 holds code i low and code i + 16 high.
+uchar8 codes_of_32(const global uchar *p, int column) { return vload8(0, p + column % 16) >> (uchar)(column & 16 ? 4 : 0) & (uchar)15; }
+
+/// Bit i of a byte for code i, moved to place `bit`.
+uchar8 bits_of(uchar byte, int bit) { return ((uchar8)byte >> (uchar8)(0, 1, 2, 3, 4, 5, 6, 7) & (uchar)1) << (uchar)bit; }
+
+/// Eight of 256 two-bit codes in 64 bytes: bits 2 k of byte 32 h + i are code 128 h + 32 k + i.
+uchar8 codes_of_pairs(const global uchar *p, int column) {
+  return vload8(0, p + column % 256 / 128 * 32 + column % 32) >> (uchar)(column % 128 / 32 * 2) & (uchar)3;
+}
+
+/// Six-bit scale and minimum of group g, whose places are in formats/affine_groups.h.
+int2 affine_group(const global uchar *p, int g) {
+  return g < 4 ? (int2)(p[g] & 63, p[4 + g] & 63) : (int2)((p[4 + g] & 15) | p[g - 4] >> 6 << 4, p[4 + g] >> 4 | p[g] >> 6 << 4);
+}

@@ -1,0 +1,54 @@
+// The product on a CPU, where an item is a thread: a run of columns of 32 weight rows is decoded into a panel that stays in the cache, and the rows
+// of a tile, as arrange_rows left them, meet it there. The same bits as product_tiles.
+
+/// Sums of one run for COUNT rows, 32 weight rows each.
+#define MULTIPLY_PANEL(COUNT)                                                                                                        \
+  void multiply_panel_##COUNT(const float16 *panel, const global float *x, int columns, float16 *sums) {                              \
+    float16 low[COUNT], high[COUNT];                                                                                                 \
+    UNROLLED for (int i = 0; i < COUNT; i++) low[i] = high[i] = 0;                                                                   \
+    for (int c = 0; c < columns; c++) {                                                                                              \
+      UNROLLED for (int i = 0; i < COUNT; i++) {                                                                                     \
+        const float16 value = x[8 * c + i];                                                                                          \
+        low[i] = multiply_add(panel[2 * c], value, low[i]), high[i] = multiply_add(panel[2 * c + 1], value, high[i]);                \
+      }                                                                                                                              \
+    }                                                                                                                                \
+    UNROLLED for (int i = 0; i < COUNT; i++) sums[2 * i] += low[i], sums[2 * i + 1] += high[i];                                      \
+  }
+MULTIPLY_PANEL(8)
+MULTIPLY_PANEL(4)
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUCT_PARAMETERS) {
+  const int first_row = get_group_id(0) * rows_of_group(flags);
+  const global int *tile = lists + tiles + 4 * get_global_id(1);
+  const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
+  float16 panel[2 * RUN], sums[2 * GROUP_TOKENS];
+  for (int i = 0; i < 2 * ((count + 7) / 8 * 8); i++) sums[i] = 0;
+  for (int begin = 0; begin < columns; begin += RUN) {
+    const int width = min(begin + RUN, columns) - begin;
+    for (int side = 0; side < 2; side++) {
+      const bool gate = is_gate(16 * side, flags);
+      const global matrix *m = matrices + (gate ? experts + expert : expert);
+      const global uchar *codes = gate ? gate_codes : up_codes, *planes = gate ? gate_planes : up_planes;
+      const int row = first_row + row_of(16 * side, flags);
+      for (int c = 0; c < width; c += 8) {
+        float16 values[8];
+        // Behind the last row its sums are computed again, and not kept.
+        UNROLLED for (int k = 0; k < 8; k++)
+          values[k] = (float16)(weights_at(m, codes, planes, min(row + 2 * k, rows - 1), begin + c),
+                                weights_at(m, codes, planes, min(row + 2 * k + 1, rows - 1), begin + c));
+        transpose_float16(values);
+        UNROLLED for (int k = 0; k < 8; k++) panel[2 * (c + k) + side] = values[k];
+      }
+    }
+    for (int i = 0; i < count; i += 8) {
+      const global float *inputs_of = x + (long)(tile[3] + i) * columns + 8 * begin;
+      if (count - i > 4) multiply_panel_8(panel, inputs_of, width, sums + 2 * i);
+      else multiply_panel_4(panel, inputs_of, width, sums + 2 * i);
+    }
+  }
+  for (int i = 0; i < count; i++)
+    for (int place = 0; place < rows_of_group(flags) && first_row + place < rows; place++) {
+      const float *sum = (const float *)(sums + 2 * i);
+      y[(long)(first + i) * rows + first_row + place] = finished(sum[place], sum[(place + 16) % 32], PRODUCT_END, first_row + place);
+    }
+}

@@ -1,0 +1,147 @@
+// The thread that makes the calls into a device's driver, so that one that never returns holds up nobody for longer than its deadline.
+
+#if OpenCL
+import MoEPlacement
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A thread for the work on one device, one caller's after the other's.
+///
+/// A caller waits while its work is its own; only inside a call into the driver does time count. One that overstays is abandoned with the thread:
+/// should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
+final class DriverThread: @unchecked Sendable {
+  private let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var work: (() -> Void)?
+  private var worksDone = 0, ends = false, isAbandoned = false
+  /// When the call that is being made has to be back, in nanoseconds of `clock`; 0 outside calls, -1 when nobody waits for it any more.
+  private let due = Atomic<Int>(0)
+  private var call = ""
+  private let start = ContinuousClock.now
+  private let process = getpid()
+
+  /// - Throws: `OpenCLError` of `pthread_create` when the system refuses a thread.
+  init() throws(OpenCLError) {
+    state.initialize(to: pthread_mutex_t())
+    pthread_mutex_init(state, nil)
+    changed.initialize(to: pthread_cond_t())
+    pthread_cond_init(changed, nil)
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    // Drivers compile on it.
+    pthread_attr_setstacksize(&attributes, 16 << 20)
+    // Signals are the caller's.
+    var all = sigset_t(), previous = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_BLOCK, &all, &previous)
+    defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
+    let itself = Unmanaged.passRetained(self)
+    #if canImport(Darwin)
+      var thread: pthread_t?
+      let status = pthread_create(&thread, &attributes, { begin($0); return nil }, itself.toOpaque())
+    #else
+      var thread = pthread_t()
+      let status = pthread_create(&thread, &attributes, { if let thread = $0 { begin(thread) }; return nil }, itself.toOpaque())
+    #endif
+    guard status == 0 else {
+      itself.release()
+      throw OpenCLError(call: "pthread_create", status: status)
+    }
+  }
+
+  deinit {
+    state.deallocate()
+    changed.deallocate()
+  }
+
+  /// Lets the thread end after the work it is at.
+  func end() {
+    pthread_mutex_lock(state)
+    ends = true
+    pthread_cond_broadcast(changed)
+    pthread_mutex_unlock(state)
+  }
+
+  /// Runs `body` on the thread, after the work of earlier callers.
+  ///
+  /// - Returns: nil when a call into the driver, in this or earlier work, is not back in time.
+  /// - Throws: what `body` does, and `OpenCLError` of `fork` in a child of the process that opened the device.
+  func run<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> Value? {
+    guard getpid() == process else {
+      throw OpenCLError(call: "fork", status: -34, detail: "the device belongs to the process that opened it")
+    }
+    var result: Result<Value, OpenCLError>?
+    pthread_mutex_lock(state)
+    defer { pthread_mutex_unlock(state) }
+    while work != nil, !isAbandoned { pthread_cond_wait(changed, state) }
+    guard !isAbandoned else { return nil }
+    work = { do throws(OpenCLError) { result = .success(try body()) } catch { result = .failure(error) } }
+    let done = worksDone
+    pthread_cond_broadcast(changed)
+    while worksDone == done {
+      sleepAWhile()
+      let due = due.load(ordering: .acquiring)
+      if due > 0, clock > due, self.due.compareExchange(expected: due, desired: -1, ordering: .acquiringAndReleasing).exchanged {
+        isAbandoned = true
+        pthread_cond_broadcast(changed)
+        return nil
+      }
+    }
+    return try result!.get()
+  }
+
+  /// Makes a call into the driver; on the thread.
+  func making<Value>(_ call: String, within deadline: Duration, _ body: () -> Value) -> Value {
+    self.call = call
+    due.store(clock + nanoseconds(deadline), ordering: .releasing)
+    let value = body()
+    if due.exchange(0, ordering: .acquiringAndReleasing) < 0 { while true { sleep(.max) } }
+    return value
+  }
+
+  /// The call that did not come back; after `run` returned nil.
+  var stuckIn: String { call }
+
+  fileprivate func serve() {
+    pthread_mutex_lock(state)
+    defer { pthread_mutex_unlock(state) }
+    while true {
+      while work == nil, !ends { pthread_cond_wait(changed, state) }
+      guard let next = work else { return }
+      pthread_mutex_unlock(state)
+      next()
+      pthread_mutex_lock(state)
+      (work, worksDone) = (nil, worksDone + 1)
+      pthread_cond_broadcast(changed)
+    }
+  }
+
+  private var clock: Int { nanoseconds(ContinuousClock.now - start) }
+
+  /// Waits for a change, or a part of a second: the system's clock may be set meanwhile.
+  private func sleepAWhile() {
+    var until = timespec()
+    clock_gettime(CLOCK_REALTIME, &until)
+    until.tv_nsec += 50_000_000
+    if until.tv_nsec >= 1_000_000_000 { (until.tv_sec, until.tv_nsec) = (until.tv_sec + 1, until.tv_nsec - 1_000_000_000) }
+    pthread_cond_timedwait(changed, state, &until)
+  }
+}
+
+private func begin(_ thread: UnsafeMutableRawPointer) {
+  Unmanaged<DriverThread>.fromOpaque(thread).takeRetainedValue().serve()
+}
+
+private func nanoseconds(_ duration: Duration) -> Int {
+  Int(min(duration.components.seconds, 1 << 32)) * 1_000_000_000 + Int(duration.components.attoseconds / 1_000_000_000)
+}
+#endif

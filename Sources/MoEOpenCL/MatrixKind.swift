@@ -1,0 +1,42 @@
+// What a program has to know of a matrix to read it.
+
+#if OpenCL
+import CMoEKernels
+import MoETensors
+
+/// A weight format with the element type of its plane of scales.
+struct MatrixKind: Hashable, Sendable {
+  let format: WeightFormat
+  /// "f32", "f16", "bf16", "e4m3", "e8m0", or "none" without a plane, as matrix.cl has them.
+  let scales: String
+
+  /// What every matrix can be decoded to.
+  static let f32 = MatrixKind(format: .f32, scales: "none")
+
+  private init(format: WeightFormat, scales: String) {
+    self.format = format
+    self.scales = scales
+  }
+
+  /// The kind of a matrix in rows; nil for panels, and where no source knows the format.
+  init?(of matrix: HostMatrix) {
+    let borrowed = matrix.borrowed
+    format = WeightFormat(index: borrowed.format)
+    guard moe_opencl_text(format.name) != nil, borrowed.layout == MOE_ROWS else { return nil }
+    // Columns in another order are put in place code by code.
+    guard matrix.order == nil || format.blockValues == 2 && !borrowed.flat else { return nil }
+    scales =
+      switch borrowed.scale_type {
+      case MOE_SCALE_NONE: "none"
+      case MOE_SCALE_F16: "f16"
+      case MOE_SCALE_BF16: "bf16"
+      case MOE_SCALE_E4M3: "e4m3"
+      case MOE_SCALE_E8M0: "e8m0"
+      default: "f32"
+      }
+  }
+
+  /// As measurements name it: "q4_0", "f8_e4m3 by bf16".
+  var name: String { scales == "none" ? format.name : "\(format) by \(scales)" }
+}
+#endif

@@ -1,0 +1,133 @@
+// Every kind of weight matrix on every OpenCL device: what the CPU computes, in no more memory than the published weights.
+
+import MoE
+import MoETensors
+import Testing
+
+@Suite struct OpenCLFormatTests {
+  /// Matrices of one kind, by rows, columns and a number that tells them apart.
+  struct Kind: CustomTestStringConvertible, Sendable {
+    let testDescription: String
+    var hidden = 512, intermediate = 256
+    let matrix: @Sendable (_ rows: Int, _ columns: Int, _ number: Int) throws -> PackedMatrix
+  }
+
+  static let kinds: [Kind] =
+    WeightFormat.all.map { format in Kind(testDescription: format.name) { try blocks(format, $0, $1, $2) } } + [
+      Kind(testDescription: "odd f32", hidden: 37, intermediate: 29) { try blocks(.f32, $0, $1, $2) },
+      Kind(testDescription: "odd bf16", hidden: 259, intermediate: 301) { try blocks(.bf16, $0, $1, $2) },
+      Kind(testDescription: "odd f8_e4m3 by rows", hidden: 259, intermediate: 301) { try float8("f8_e4m3", $0, $1, $2, [$0, 1], block: nil) },
+      Kind(testDescription: "odd f8_e5m2 by blocks", hidden: 259, intermediate: 301) { rows, columns, number in
+        try float8("f8_e5m2", rows, columns, number, [(rows + 4) / 5, (columns + 11) / 12], block: [5, 12])
+      },
+      Kind(testDescription: "flat nf4", hidden: 262, intermediate: 106) { try flat($0, $1, $2, block: 64) },
+      Kind(testDescription: "flat nf4 by 10", hidden: 256, intermediate: 128) { try flat($0, $1, $2, block: 10) },
+      Kind(testDescription: "gptq in act-order", hidden: 128, intermediate: 96) { try gptq($0, $1, $2) },
+      Kind(testDescription: "formats side by side") { try blocks(WeightFormat.all[$2 % 8 * 3 + 2], $0, $1, $2) },
+      Kind(testDescription: "scales of several types", hidden: 96, intermediate: 64) { rows, columns, number in
+        switch number % 4 {
+        case 0: try gptq(rows, columns, number)
+        case 1: try float8("f8_e4m3", rows, columns, number, [rows, 1], block: nil)
+        case 2: try flat(rows, columns, number, block: 40)
+        default: try blocks(.bf16, rows, columns, number)
+        }
+      },
+    ]
+
+  @Test(arguments: kinds) func devicesReadTheMatricesAsTheyLie(_ kind: Kind) throws {
+    var random = RandomNumbers(seed: 7)
+    let fixture = try LayerFixture.named("qwen3_moe"), base = try fixture.layer()
+    var configuration = base.configuration
+    (configuration.hidden, configuration.expertHidden, configuration.intermediate) = (kind.hidden, kind.hidden, kind.intermediate)
+    let experts = try (0..<configuration.experts).map { expert in
+      Expert(
+        gate: try kind.matrix(kind.intermediate, kind.hidden, 3 * expert), up: try kind.matrix(kind.intermediate, kind.hidden, 3 * expert + 1),
+        down: try kind.matrix(kind.hidden, kind.intermediate, 3 * expert + 2))
+    }
+    var weights = base.weights
+    weights.experts = try ExpertBank(experts, activation: configuration.activation)
+    weights.router = try Router(
+      configuration.router, weight: (0..<configuration.experts * kind.hidden).map { _ in random.value() }, hidden: kind.hidden)
+    let states = try HiddenStates((0..<20 * kind.hidden).map { _ in random.value() }, tokens: 20, hidden: kind.hidden)
+    let expected = try MoELayer(configuration: configuration, weights: weights, on: LayerFixture.machine, layout: .rows)(states).values
+    let largest = expected.map(abs).max() ?? 0
+    // What a program's test takes, or an eighth more than the weights and some rows.
+    let limit = max(4 << 20, weights.residentBytes / 8 * 9 + 1 << 18)
+    for device in OpenCLTests.devices {
+      let options = OpenCLOptions(memoryLimit: limit, programs: ProgramCache(folder: OpenCLTests.programs))
+      let machine = try Machine.current(threads: 1, openCL: options)
+      let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device), found = try layer(states).values
+      #expect(machine.notes == OpenCLTests.machine.notes)
+      #expect(largest > 0 && zip(found, expected).allSatisfy { abs($0 - $1) <= 64 * Float.ulpOfOne * largest }, "\(device)")
+    }
+  }
+}
+
+/// Blocks of any bytes whose values are neither large nor all small, without scales beside them.
+private func blocks(_ format: WeightFormat, _ rows: Int, _ columns: Int, _ number: Int) throws -> PackedMatrix {
+  var random = RandomNumbers(seed: UInt64(number + 1))
+  let buffer = AlignedBuffer(byteCount: try format.bytes(values: rows * columns))
+  for start in stride(from: 0, to: buffer.bytes.count, by: format.blockBytes) {
+    let block = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[start..<start + format.blockBytes])
+    var decoded: [Float]
+    repeat {
+      for byte in block.indices { block[byte] = random.byte() }
+      decoded = try format.decode(UnsafeRawBufferPointer(block), count: format.blockValues)
+    } while !decoded.allSatisfy { abs($0) < 16 } || decoded.allSatisfy { abs($0) < 0x1p-8 }
+  }
+  return try PackedMatrix(rowsOf: view(.weights(format), [rows, columns], buffer), .init(count: rows))
+}
+
+private func float8(_ format: String, _ rows: Int, _ columns: Int, _ number: Int, _ shape: [Int], block: [Int]?) throws -> PackedMatrix {
+  var random = RandomNumbers(seed: UInt64(number + 1))
+  let format = try #require(WeightFormat(named: format))
+  let codes = try format.encode((0..<rows * columns).map { _ in random.value() })
+  return try PackedMatrix(float8: view(.weights(format), [rows, columns], codes), scales: scales(shape, &random), block: block)
+}
+
+private func flat(_ rows: Int, _ columns: Int, _ number: Int, block: Int) throws -> PackedMatrix {
+  var random = RandomNumbers(seed: UInt64(number + 1))
+  let codes = (0..<rows * columns / 2).map { _ in random.byte() }
+  return try PackedMatrix(
+    nf4: view(.u8, [codes.count], codes), absmax: scales([(rows * columns + block - 1) / block], &random), rows: rows, columns: columns,
+    blockSize: block)
+}
+
+private func gptq(_ rows: Int, _ columns: Int, _ number: Int) throws -> PackedMatrix {
+  var random = RandomNumbers(seed: UInt64(number + 1))
+  let groups = columns / 32, codes = (0..<columns / 2 * rows).map { _ in random.byte() }
+  let zeros = (0..<groups * rows / 2).map { _ in random.byte() & 0x77 }
+  let order = (0..<columns).map { Int32($0 * 5 % columns / 32) }
+  return try PackedMatrix(
+    gptq: view(.i32, [columns / 8, rows], codes), zeros: view(.i32, [groups, rows / 8], zeros), scales: scales([groups, rows], &random),
+    groupIndex: view(.i32, [columns], order))
+}
+
+private func scales(_ shape: [Int], _ random: inout RandomNumbers) throws -> TensorView {
+  try view(.f32, shape, (0..<shape.reduce(1, *)).map { _ in 1 + random.value() / 2 })
+}
+
+private func view<Element: BitwiseCopyable>(_ type: ElementType, _ shape: [Int], _ values: [Element]) throws -> TensorView {
+  let buffer = AlignedBuffer(byteCount: values.count * MemoryLayout<Element>.stride)
+  values.withUnsafeBytes { buffer.bytes.copyMemory(from: $0) }
+  return try view(type, shape, buffer)
+}
+
+private func view(_ type: ElementType, _ shape: [Int], _ buffer: AlignedBuffer) throws -> TensorView {
+  try TensorView(name: "weights", type: type, shape: shape, bytes: UnsafeRawBufferPointer(buffer.bytes), owner: buffer)
+}
+
+/// The same numbers for the same seed.
+private struct RandomNumbers {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 }
+
+  mutating func byte() -> UInt8 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return UInt8(truncatingIfNeeded: state >> 40)
+  }
+
+  /// Between -1 and 1.
+  mutating func value() -> Float { Float(Int(byte()) - 128) / 128 + Float(byte()) * 0x1p-16 }
+}

@@ -1,0 +1,44 @@
+// A device that is lost while layers use it: typed errors at once and from then on, and the CPU goes on.
+//
+// Run by scripts/opencl-faults, which puts Tests/OpenCLDriver/layer.c between the loader and the driver.
+
+import Foundation
+import MoE
+import Testing
+
+@Suite(.serialized, .enabled(if: ProcessInfo.processInfo.environment["OPENCL_LAYERS"] != nil))
+struct OpenCLLossTests {
+  @Test(arguments: [
+    ("clEnqueueNDRangeKernel=-5", "clEnqueueNDRangeKernel", "CL_OUT_OF_RESOURCES"),
+    ("clEnqueueMapBuffer=-36", "clEnqueueMapBuffer", "CL_INVALID_COMMAND_QUEUE"),
+    ("clEnqueueUnmapMemObject=-5", "clEnqueueUnmapMemObject", "CL_OUT_OF_RESOURCES"),
+    ("clEnqueueNDRangeKernel=hang", "clEnqueueNDRangeKernel", "CL_RUNNING"),
+    ("clFlush=hang", "clFlush", "CL_RUNNING"),
+  ])
+  func aLostDeviceLeavesTheCPU(_ fault: String, _ call: String, _ name: String) throws {
+    let fixture = try LayerFixture.named("qwen2_moe"), states = try fixture.input().states, expected = try fixture.layer().bits(states)
+    let options = OpenCLOptions(deadline: .seconds(2), programs: ProgramCache(folder: OpenCLTests.programs))
+    let machine = try Machine.current(threads: 1, openCL: options)
+    let layer = try fixture.layer(on: machine, device: .openCL(0)), other = try fixture.layer(on: machine, device: .openCL(0))
+    _ = try layer(states)
+    setenv("LAYER_FAIL", fault, 1)
+    let start = ContinuousClock.now, first = failure { _ = try layer(states) }
+    unsetenv("LAYER_FAIL")
+    #expect(ContinuousClock.now - start < .seconds(4))
+    let error = try #require(first)
+    #expect(error.call == call && error.name == name, "\(error)")
+    #expect(fault.hasSuffix("hang") == error.detail.contains("the thread that made it is given up"), "\(error)")
+    // Every layer of the machine has lost the device, and new ones do not get it either.
+    #expect(failure { _ = try layer(states) } == error && failure { _ = try other(states) } == error)
+    #expect(failure { _ = try fixture.layer(on: machine, device: .openCL(0)) } == error)
+    #expect(machine.notes.contains { $0.contains("is lost: \(call)") })
+    let onCPU = try MoELayer(configuration: layer.configuration, weights: layer.weights, on: machine)
+    #expect(try onCPU.bits(states) == expected)
+    #expect(try fixture.layer(on: Machine.current(threads: 1, openCL: options), device: .openCL(0))(states).tokens == states.tokens)
+  }
+
+  private func failure(_ body: () throws -> Void) -> OpenCLError? {
+    do { try body() } catch MoEError.openCL(let error) { return error } catch { Issue.record("another error: \(error)") }
+    return nil
+  }
+}
