@@ -116,10 +116,6 @@ public enum OpenCL {
     guard try text(device, CL_DEVICE_EXTENSIONS).split(separator: " ").contains("cl_khr_pci_bus_info") else { return nil }
     // CL_DEVICE_PCI_BUS_INFO_KHR: domain, bus, device, function.
     guard let bus = try? number(device, 0x410F, as: (UInt32, UInt32, UInt32, UInt32).self) else { return nil }
-    func hex(_ value: UInt32, _ digits: Int) -> String {
-      let text = String(value, radix: 16)
-      return String(repeating: "0", count: max(0, digits - text.count)) + text
-    }
     return "\(hex(bus.0, 4)):\(hex(bus.1, 2)):\(hex(bus.2, 2)).\(hex(bus.3, 1))"
   }
 
