@@ -1,0 +1,89 @@
+// Traces: generators against measured figures, files there and back, broken files.
+
+import Foundation
+import MoECheckpoint
+import MoETraces
+import Testing
+
+@Suite struct TraceTests {
+  /// A file in the temporary folder, removed afterwards.
+  func withFile(_ body: (String) throws -> Void) rethrows {
+    let path = NSTemporaryDirectory() + "trace-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try body(path)
+  }
+
+  @Test(arguments: TracePreset.all.map(\.name))
+  func presets(_ name: String) throws {
+    let preset = try TracePreset(named: name), trace = try RoutingTrace(preset, layers: 2, sequences: 3, tokens: 150, seed: 7)
+    #expect(trace.tokens == 450)
+    #expect(try RoutingTrace(preset, layers: 2, sequences: 3, tokens: 150, seed: 7) == trace)
+    if preset.law != .constant, preset.law != .cyclic { #expect(try RoutingTrace(preset, layers: 2, sequences: 3, tokens: 150, seed: 8) != trace) }
+    for sequence in trace.sequences {
+      for token in 0..<150 {
+        for layer in 0..<2 {
+          let choice = trace.choice(sequence, token: token, layer: layer)
+          #expect(choice.count == preset.topK && Set(choice).count == preset.topK)
+        }
+      }
+      #expect(trace.offsets(sequence, tokens: 0..<150, layer: 1).last == 150 * preset.topK)
+    }
+    try withFile { path in
+      try trace.write(to: path)
+      let read = try RoutingTrace(path: path)
+      #expect(read.sequences.map(\.experts) == trace.sequences.map(\.experts))
+      #expect(zip(read.sequences.flatMap(\.weights), trace.sequences.flatMap(\.weights)).allSatisfy { abs($0 - $1) <= 0.001 })
+      #expect(read.parameters == trace.parameters)
+      try read.write(to: path)
+      #expect(try RoutingTrace(path: path) == read)
+    }
+  }
+
+  /// Spread of expert frequencies under the global share alone, as published for Qwen3 (std 4.8% at g = .063 of 128 experts, top-8).
+  @Test func loadsFollowTheGlobalShare() throws {
+    func spread(_ global: Double) throws -> Double {
+      let shares = GaussianShares(global: global, sequence: 0.1, short: 0.1, memory: 0.8)
+      let trace = try RoutingTrace(TracePreset(name: "x", experts: 64, topK: 8, law: .gaussian(shares)), layers: 1, sequences: 24, tokens: 128)
+      var counts = Array(repeating: 0.0, count: 64)
+      for sequence in trace.sequences { for expert in sequence.experts { counts[Int(expert)] += 1 } }
+      let mean = counts.reduce(0, +) / 64
+      return (counts.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 64).squareRoot() / mean
+    }
+    let even = try spread(0), some = try spread(0.1), much = try spread(0.6)
+    #expect(even < some && some < much)
+  }
+
+  @Test func brokenFiles() throws {
+    let trace = try RoutingTrace(TracePreset(named: "iid"), layers: 1, sequences: 1, tokens: 3)
+    try withFile { path in
+      try trace.write(to: path)
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+      for count in [0, 5, 8, 20, 39, 40, bytes.count - 1] {
+        try bytes.prefix(count).write(to: URL(fileURLWithPath: path))
+        #expect(throws: CheckpointError.self) { try RoutingTrace(path: path) }
+      }
+      for place in bytes.indices {
+        var broken = bytes
+        broken[place] ^= 0x41
+        try broken.write(to: URL(fileURLWithPath: path))
+        #expect(throws: CheckpointError.self) { try RoutingTrace(path: path) }
+      }
+      try (bytes + [0]).write(to: URL(fileURLWithPath: path))
+      #expect(throws: CheckpointError.self) { try RoutingTrace(path: path) }
+    }
+    #expect(throws: CheckpointError.self) { try RoutingTrace(path: "/nonexistent.trace") }
+  }
+
+  @Test func refusals() {
+    #expect(throws: TraceError.unknownPreset("nothing-like")) { try TracePreset(named: "nothing-like") }
+    let iid = TracePreset(name: "iid", experts: 4, topK: 2, law: .sticky(stay: 0))
+    #expect(throws: TraceError.self) { try RoutingTrace(iid, layers: 0) }
+    #expect(throws: TraceError.self) { try RoutingTrace(iid, topK: 5) }
+    #expect(throws: TraceError.self) { try RoutingTrace(iid, sequences: 1 << 20, tokens: 1 << 40) }
+    #expect(throws: TraceError.self) { try RoutingTrace(TracePreset(name: "x", experts: 4, topK: 2, law: .sticky(stay: 2))) }
+    let shares = GaussianShares(global: 0.9, sequence: 0.9, short: 0, memory: 0)
+    #expect(throws: TraceError.self) { try RoutingTrace(TracePreset(name: "x", experts: 4, topK: 2, law: .gaussian(shares))) }
+    let sequence = RoutingTrace.Sequence(id: 0, domain: 0, experts: [0, 9], weights: [1, 0])
+    #expect(throws: TraceError.self) { try RoutingTrace(layers: 1, experts: 4, topK: 2, parameters: "", sequences: [sequence]) }
+  }
+}
