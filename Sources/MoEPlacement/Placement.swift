@@ -57,6 +57,21 @@ public struct Placement: Sendable, Hashable, Codable {
     self.why = why
   }
 
+  /// The output rows of a split expert that each node computes: whole multiples of `multiple` but for the last, every row once.
+  ///
+  /// - Parameter multiple: rows that lie together in a layout.
+  public func parts(ofRows rows: Int, by multiple: Int = 1) -> [Range<Int>] {
+    let groups = (rows + multiple - 1) / multiple, whole = shares.reduce(0, +)
+    var first = 0, before = 0
+    return shares.map { share in
+      before += share
+      // Rounded at each boundary, so that errors do not add up.
+      let end = before == whole ? rows : min(rows, (groups * before + whole / 2) / whole * multiple)
+      defer { first = end }
+      return first..<end
+    }
+  }
+
   /// Demands that the placement is one for this machine and a layer of this many experts; what files hold is not trusted before.
   ///
   /// - Parameter devices: how many devices there are.
@@ -97,6 +112,16 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
   case unknownDevice(Int, devices: Int)
   /// Not one positive share for each node.
   case shares([Int])
+  /// Sizes of a layer that no layer has.
+  case sizes(String)
+  /// Loads, or the shape of their statistics, that no routing gives.
+  case statistics(String)
+  /// Numbers of slots, groups, nodes or units that cannot be balanced.
+  case slots(String)
+  /// No strategy fits: the experts need more bytes than there are.
+  case budget(needed: Int, available: Int)
+  /// No node has both cores and memory.
+  case noNode
 
   public var description: String {
     switch self {
@@ -106,6 +131,11 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
     case .unknownNode(let node): "there is no node \(node)"
     case .unknownDevice(let device, let devices): "there is no device \(device) of \(devices)"
     case .shares(let shares): "shares \(shares): expected 1 ... \(Placement.largestShare) for each node"
+    case .sizes(let found): "no layer has \(found)"
+    case .statistics(let found): "no loads are \(found)"
+    case .slots(let found): "cannot balance \(found)"
+    case .budget(let needed, let available): "the experts need \(needed) bytes, there are \(available)"
+    case .noNode: "no node has both cores and memory"
     }
   }
 }
