@@ -4,10 +4,17 @@ import ArgumentParser
 import MoE
 
 struct Devices: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Shows topology, kernel tables and OpenCL devices.")
+  static let configuration = CommandConfiguration(abstract: "Draws the topology; shows kernel tables and OpenCL devices.")
+
+  @OptionGroup var machine: TopologyChoice
 
   func run() throws {
-    for line in Self.report(Topology.current()) { print(line) }
+    let (topology, notes) = try machine.read()
+    let isThis = machine.topology == nil
+    for line in isThis ? Self.report(topology) : topology.summary { print(line) }
+    for note in notes { print("note: \(note)") }
+    print("")
+    for line in TopologyDrawing(topology, devices: isThis ? (try? OpenCL.devices()) ?? [] : []).lines { print(line) }
   }
 
   /// Lines about the machine.
