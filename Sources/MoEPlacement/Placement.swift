@@ -122,6 +122,8 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
   case budget(needed: Int, available: Int)
   /// No node has both cores and memory.
   case noNode
+  /// Speeds that are not positive, or a remote share above 1.
+  case speeds(AssumedSpeeds)
 
   public var description: String {
     switch self {
@@ -136,6 +138,7 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
     case .slots(let found): "cannot balance \(found)"
     case .budget(let needed, let available): "the experts need \(needed) bytes, there are \(available)"
     case .noNode: "no node has both cores and memory"
+    case .speeds(let speeds): "no machine has \(speeds)"
     }
   }
 }

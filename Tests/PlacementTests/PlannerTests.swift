@@ -182,25 +182,17 @@ import Testing
   }
 
   @Test func gpuUnderNodeOne() throws {
-    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures/topologies")
-    let topology = try Topology(xmlPath: folder.appendingPathComponent("two-nodes-gpu.xml").path)
-    #expect(topology.pciDevices.map(\.busID) == ["0000:81:00.0", "0000:82:00.0"])
-    #expect(topology.pciDevices.map(\.node) == [1, 1])
-    #expect(topology.pciDevices.map(\.isCompute) == [true, false])
+    let topology = try TopologyTests.fixture("two-nodes-gpu.xml"), model = try MachineModel(topology, devices: Self.devices(1, memory: 80 << 30))
     #expect(topology.node(near: Self.devices(1, memory: 1)[0]) == 1)
-    #expect(topology.distances == [[10, 21], [21, 10]])
-    #expect(topology.bandwidth(from: 0, to: 1) == 119_209.0 * 0x1p20)
-    #expect(topology.latency(from: 1, to: 1).map { abs($0 - 90e-9) < 1e-15 } == true)
-    let model = try MachineModel(topology, devices: Self.devices(1, memory: 80 << 30))
     #expect(model.devices[0].node == 1)
     #expect(model.nodes.map(\.bandwidth) == [209_808.0 * 0x1p20, 209_808.0 * 0x1p20])
     #expect(model.remoteBandwidth == 119_209.0 * 0x1p20)
+  }
 
-    let hbm = try Topology(xmlPath: folder.appendingPathComponent("two-nodes-hbm.xml").path)
-    #expect(hbm.nodes.map(\.memoryKind) == ["DRAM", "HBM", "DRAM", "HBM"])
-    let withHBM = try MachineModel(hbm)
-    #expect(withHBM.nodes.map(\.osIndex) == [0, 2])
-    #expect(withHBM.notes.count == 2)
+  @Test func nodesWithoutCoresOrMemory() throws {
+    let model = try MachineModel(TopologyTests.fixture("two-nodes-hbm.xml"))
+    #expect(model.nodes.map(\.osIndex) == [0, 2])
+    #expect(model.notes.count == 2)
   }
 
   @Test func refusals() throws {
@@ -210,6 +202,10 @@ import Testing
       try planner.plan(Self.sizes, loads: loads, budget: PlanningBudget(hostBytes: bytes - 1))
     }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: Array(repeating: loads[0], count: 100)) }
+    var speeds = AssumedSpeeds()
+    speeds.machineLink = 0
+    #expect(throws: PlacementError.speeds(speeds)) { try MachineModel(topology, speeds: speeds) }
+    #expect(throws: PlacementError.noNode) { try MachineModel(Topology(synthetic: "pack:1 [numa(memory=0)] core:2 pu:1")) }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: [[1, 2, 3]]) }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: [Array(repeating: .infinity, count: 128)]) }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: []) }

@@ -39,7 +39,36 @@ import Testing
     }
   }
 
-  /// Spread of expert frequencies under the global share alone, as published for Qwen3 (std 4.8% at g = .063 of 128 experts, top-8).
+  struct Consistency: Sendable {
+    var preset: String
+    var published: Double
+  }
+
+  /// The best F1 of calling an expert active or not for 16 tokens (SRP, arXiv 2505.16056), pooled over all positions and experts.
+  @Test(arguments: [
+    Consistency(preset: "qwen3-like", published: 0.547), Consistency(preset: "olmoe-like", published: 0.537),
+    Consistency(preset: "dsv2lite-like", published: 0.395),
+  ])
+  func localConsistency(_ figure: Consistency) throws {
+    let trace = try RoutingTrace(TracePreset(named: figure.preset), layers: 1, sequences: 24, tokens: 512, seed: 5), segment = 16
+    var pairs = Array(repeating: 0.0, count: segment + 1)
+    for sequence in trace.sequences {
+      var counts = Array(repeating: 0, count: trace.experts)
+      for token in 0..<trace.tokens(of: sequence) {
+        for expert in trace.choice(sequence, token: token, layer: 0) { counts[Int(expert)] += 1 }
+        if token >= segment { for expert in trace.choice(sequence, token: token - segment, layer: 0) { counts[Int(expert)] -= 1 } }
+        if token >= segment - 1 { for count in counts { pairs[count] += 1 } }
+      }
+    }
+    let active = pairs.indices.reduce(0) { $0 + Double($1) * pairs[$1] }
+    let best = (1...segment).map { threshold in
+      let matches = (threshold...segment).reduce(0) { $0 + Double($1) * pairs[$1] }
+      return 2 * matches / (Double(segment) * pairs[threshold...].reduce(0, +) + active)
+    }.max()!
+    #expect(abs(best - figure.published) < 0.03)
+  }
+
+  /// The larger the share that is fixed for the model, the less even the loads.
   @Test func loadsFollowTheGlobalShare() throws {
     func spread(_ global: Double) throws -> Double {
       let shares = GaussianShares(global: global, sequence: 0.1, short: 0.1, memory: 0.8)

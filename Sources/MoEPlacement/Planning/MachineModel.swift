@@ -25,6 +25,12 @@ public struct AssumedSpeeds: Sendable, Hashable {
 
   /// The assumptions above.
   public init() {}
+
+  func check() throws(PlacementError) {
+    let rates = [nodeBandwidth, coreProducts, machineLink, deviceBandwidth, deviceProducts, deviceLink, remoteShare]
+    let times = [nodeLatency, machineLatency, deviceLatency]
+    guard rates.allSatisfy({ $0 > 0 && $0.isFinite }), remoteShare <= 1, times.allSatisfy({ $0 >= 0 && $0.isFinite }) else { throw .speeds(self) }
+  }
 }
 
 /// Nodes that can hold experts and compute, devices, and how fast they reach each other.
@@ -62,8 +68,9 @@ public struct MachineModel: Sendable, Hashable {
   public let notes: [String]
 
   /// - Parameter devices: those that share memory with the host are left out: they are the same cores or the same memory.
-  /// - Throws: `PlacementError.noNode` when no node has both cores and memory.
+  /// - Throws: `PlacementError.noNode` when no node has both cores and memory, `.speeds` for those that nothing has.
   public init(_ topology: Topology, devices: [ComputeDevice] = [], speeds: AssumedSpeeds = AssumedSpeeds()) throws(PlacementError) {
+    try speeds.check()
     var cores = Array(repeating: 0, count: topology.nodes.count), notes: [String] = []
     for core in topology.cores { cores[core.node] += 1 }
     let statesMemory = topology.statesMemory

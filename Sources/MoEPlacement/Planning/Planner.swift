@@ -33,13 +33,12 @@ public struct PlacementPlan: Sendable, Hashable, Codable {
   public let placements: [Placement]
   /// All strategies, in the order of `Placement.Strategy`.
   public let predictions: [StrategyPrediction]
+  /// The one that was chosen.
+  public let chosen: StrategyPrediction
   /// Bytes of experts on each node, by its place in `Placement.nodes`.
   public let nodeBytes: [Int]
   /// Bytes of experts on each device, by its place in the list planned for.
   public let deviceBytes: [Int]
-
-  /// The prediction that was chosen.
-  public var chosen: StrategyPrediction { predictions.first { $0.strategy == placements[0].strategy }! }
 }
 
 /// A pure function of a machine, sizes, loads and a budget: the same arguments give the same plan.
@@ -97,7 +96,8 @@ public struct Planner: Sendable {
         shared: sizes.sharedBytes > 0 ? layout.shared : nil, machine: machine.fingerprint,
         why: reasons(best, predictions, only: only) + devices.why(layer) + machine.notes)
     }
-    return PlacementPlan(placements: placements, predictions: predictions, nodeBytes: layout.nodeBytes, deviceBytes: devices.bytes)
+    return PlacementPlan(
+      placements: placements, predictions: predictions, chosen: best, nodeBytes: layout.nodeBytes, deviceBytes: devices.bytes)
   }
 
   private func reasons(_ best: StrategyPrediction, _ all: [StrategyPrediction], only: Placement.Strategy?) -> [String] {
