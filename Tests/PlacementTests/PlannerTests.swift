@@ -181,6 +181,33 @@ import Testing
     #expect(try planner.replanned(first.placements, Self.sizes, loads: [loads], horizon: 1_000_000)?.placements[0].strategy == .split)
   }
 
+  /// Whole experts planned for even loads, then loads that sit on one node: one proposal, and none once it is adopted.
+  @Test func adaptation() throws {
+    let topology = try Topology(synthetic: "pack:2 [numa(memory=64GB)] core:8 pu:1"), planner = try Planner(MachineModel(topology))
+    let even = [Array(repeating: 8.0 / 128, count: 128)]
+    let placements = try planner.plan(Self.sizes, loads: even, only: .wholeExperts).placements
+    let statistics = try LoadStatistics(layers: 1, experts: 128, window: 64, weight: 1)
+    var adaptation = try Adaptation(planner, Self.sizes, placements: placements, statistics: statistics, horizon: 1000)
+    let busy = placements[0].experts.map { $0 == .nodes([0]) }, share = busy.count { $0 }
+    #expect(share == 64)
+    var offsets = [0]
+    for isBusy in busy { offsets.append(offsets.last! + (isBusy ? 4 : 0)) }
+    #expect(try adaptation.proposal() == nil)
+    adaptation.record(layer: 0, offsets: offsets, tokens: 32)
+    #expect(try adaptation.proposal() == nil)
+    adaptation.record(layer: 0, offsets: offsets, tokens: 32)
+    let plan = try #require(try adaptation.proposal())
+    #expect(try planner.seconds(of: plan.placements, Self.sizes, loads: adaptation.statistics.loads, tokens: 32)
+      < planner.seconds(of: placements, Self.sizes, loads: adaptation.statistics.loads, tokens: 32))
+    #expect(try adaptation.proposal() == nil)
+    adaptation.adopt(plan)
+    for _ in 0..<4 { adaptation.record(layer: 0, offsets: offsets, tokens: 32) }
+    #expect(try adaptation.proposal() == nil)
+    #expect(throws: PlacementError.self) {
+      try Adaptation(planner, Self.sizes, placements: placements + placements, statistics: statistics)
+    }
+  }
+
   @Test func gpuUnderNodeOne() throws {
     let topology = try TopologyTests.fixture("two-nodes-gpu.xml"), model = try MachineModel(topology, devices: Self.devices(1, memory: 80 << 30))
     #expect(topology.node(near: Self.devices(1, memory: 1)[0]) == 1)

@@ -10,7 +10,8 @@ public struct LoadStatistics: Sendable, Hashable, Codable {
   public private(set) var loads: [[Double]]
   private var counts: [[Int]]
   private var tokens: [Int]
-  private var hasWindow: [Bool]
+  /// Windows that each layer has ended.
+  public private(set) var windows: [Int]
 
   /// No loads yet.
   ///
@@ -24,7 +25,7 @@ public struct LoadStatistics: Sendable, Hashable, Codable {
     loads = Array(repeating: Array(repeating: 0, count: experts), count: layers)
     counts = Array(repeating: Array(repeating: 0, count: experts), count: layers)
     tokens = Array(repeating: 0, count: layers)
-    hasWindow = Array(repeating: false, count: layers)
+    windows = Array(repeating: 0, count: layers)
   }
 
   /// Takes in one call of a layer: one addition an expert, nothing allocated.
@@ -43,12 +44,12 @@ public struct LoadStatistics: Sendable, Hashable, Codable {
   }
 
   private mutating func close(_ layer: Int) {
-    let weight = hasWindow[layer] ? weight : 1
+    let weight = windows[layer] > 0 ? weight : 1
     for expert in counts[layer].indices {
       loads[layer][expert] += weight * (Double(counts[layer][expert]) / Double(tokens[layer]) - loads[layer][expert])
       counts[layer][expert] = 0
     }
     tokens[layer] = 0
-    hasWindow[layer] = true
+    windows[layer] += 1
   }
 }
