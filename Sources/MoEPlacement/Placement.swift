@@ -118,8 +118,10 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
   case statistics(String)
   /// Numbers of slots, groups, nodes or units that cannot be balanced.
   case slots(String)
-  /// No strategy fits: the experts need more bytes than there are.
+  /// The experts need more bytes than there are.
   case budget(needed: Int, available: Int)
+  /// What keeps each strategy that was considered from being taken.
+  case strategies([String])
   /// No node has both cores and memory.
   case noNode
   /// Speeds that are not positive, or a remote share above 1.
@@ -137,6 +139,7 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
     case .statistics(let found): "no loads are \(found)"
     case .slots(let found): "cannot balance \(found)"
     case .budget(let needed, let available): "the experts need \(needed) bytes, there are \(available)"
+    case .strategies(let obstacles): "no strategy fits: \(obstacles.joined(separator: "; "))"
     case .noNode: "no node has both cores and memory"
     case .speeds(let speeds): "no machine has \(speeds)"
     }

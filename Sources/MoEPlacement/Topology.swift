@@ -168,7 +168,8 @@ public struct Topology: Sendable {
   public var summary: [String] {
     var lines = [
       "cpu: \(cpuModel)",
-      (machines > 1 ? "\(machines) machines, " : "") + "\(count(packages.count, "package")), \(count(nodes.count, "NUMA node")), \(count(cores.count, "core")), "
+      (machines > 1 ? "\(machines) machines, " : "")
+        + "\(count(packages.count, "package")), \(count(nodes.count, "NUMA node")), \(count(cores.count, "core")), "
         + "\(count(processingUnits.count, "hardware thread")), \(usableThreads) usable",
     ]
     let kinds = Dictionary(grouping: caches) { [$0.level, $0.bytes, $0.processingUnits.count] }

@@ -102,7 +102,9 @@ private struct TraceReader {
 
   mutating func sequence(layers: Int, topK: Int) throws(CheckpointError) -> RoutingTrace.Sequence {
     let id = try number("id"), domain = try number("domain"), tokens = try number("tokens")
-    guard let size = CheckedSize(tokens)?.times(CheckedSize(layers * topK * 4)!) else { throw .overflow(file: file, item: "tokens", offset: offset - 4) }
+    guard let size = CheckedSize(tokens)?.times(CheckedSize(layers * topK * 4)!) else {
+      throw .overflow(file: file, item: "tokens", offset: offset - 4)
+    }
     let records = try take(size.value, "sequence \(id)")
     var experts: [UInt16] = [], halves: [UInt8] = []
     experts.reserveCapacity(size.value / 4)

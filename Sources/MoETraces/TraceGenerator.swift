@@ -50,8 +50,9 @@ extension RoutingTrace {
         made.append(Sequence(id: UInt32(id), domain: 0, experts: ids, weights: Array(repeating: 1 / Float(topK), count: ids.count)))
       }
     }
+    let phase = preset.phase.map { ", another subject every \($0) tokens" } ?? ""
     try self.init(
-      layers: layers, experts: experts, topK: topK, parameters: "\(preset.name) \(preset.law), phase \(preset.phase ?? 0), seed \(seed)", sequences: made)
+      layers: layers, experts: experts, topK: topK, parameters: "\(preset.name): \(preset.law)\(phase), seed \(seed)", sequences: made)
   }
 }
 

@@ -3,7 +3,7 @@
 /// How a generator's choices come about.
 public struct TracePreset: Sendable, Hashable {
   /// The law of the choices.
-  public enum Law: Sendable, Hashable {
+  public enum Law: Sendable, Hashable, CustomStringConvertible {
     /// A Gaussian score an expert: see `GaussianShares`.
     case gaussian(GaussianShares)
     /// Each slot keeps its expert with this chance, else takes another at random.
@@ -12,6 +12,15 @@ public struct TracePreset: Sendable, Hashable {
     case constant
     /// All experts in turn.
     case cyclic
+
+    public var description: String {
+      switch self {
+      case .gaussian(let shares): "\(shares)"
+      case .sticky(let stay): "stay \(stay)"
+      case .constant: "one set"
+      case .cyclic: "in turn"
+      }
+    }
   }
 
   public var name: String
@@ -40,7 +49,7 @@ public struct TracePreset: Sendable, Hashable {
 
   private static let qwen3 = Law.gaussian(GaussianShares(global: 0.063, sequence: 0.472, short: 0.256, memory: 0.835))
 
-  /// All of them. The shares reproduce published measurements of local consistency (arXiv 2505.16056) and of load balance.
+  /// All of them. The shares are fitted to measurements of local routing consistency and load balance ("Not All Models Suit Expert Offloading", 2025).
   public static let all = [
     TracePreset(name: "qwen3-like", experts: 128, topK: 8, law: qwen3),
     TracePreset(
@@ -58,7 +67,7 @@ public struct TracePreset: Sendable, Hashable {
 }
 
 /// Where the variance of a score comes from; what the three shares leave is drawn anew for every token.
-public struct GaussianShares: Sendable, Hashable {
+public struct GaussianShares: Sendable, Hashable, CustomStringConvertible {
   /// Fixed for the model: popular experts.
   public var global: Double
   /// Fixed for a sequence: its subject's experts.
@@ -79,6 +88,10 @@ public struct GaussianShares: Sendable, Hashable {
     self.memory = memory
     self.paths = paths
     self.scale = scale
+  }
+
+  public var description: String {
+    "global \(global), sequence \(sequence), short \(short), memory \(memory), paths \(paths), scale \(scale)"
   }
 
   func check() throws(TraceError) {

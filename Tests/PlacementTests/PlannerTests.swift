@@ -77,8 +77,10 @@ import Testing
       for only in strategies {
         let plan: PlacementPlan
         do { plan = try planner.plan(sizes, loads: loads, budget: budget, only: only) } catch {
-          if case PlacementError.budget = error { continue }
-          throw error
+          switch error {
+          case PlacementError.budget, PlacementError.strategies: continue
+          default: throw error
+          }
         }
         try Self.check(plan, topology, model, sizes, layers: layers)
         let again = try planner.plan(sizes, loads: loads, budget: budget, only: only)
@@ -229,6 +231,10 @@ import Testing
       try planner.plan(Self.sizes, loads: loads, budget: PlanningBudget(hostBytes: bytes - 1))
     }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: Array(repeating: loads[0], count: 100)) }
+    let cluster = try Planner(MachineModel(Topology(synthetic: "group:2 [numa(memory=1GB)] core:2 pu:1")))
+    #expect(throws: PlacementError.strategies(["interleave: machines do not share memory"])) {
+      try cluster.plan(Self.sizes, loads: loads, only: .interleave)
+    }
     var speeds = AssumedSpeeds()
     speeds.machineLink = 0
     #expect(throws: PlacementError.speeds(speeds)) { try MachineModel(topology, speeds: speeds) }
@@ -237,21 +243,26 @@ import Testing
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: [Array(repeating: .infinity, count: 128)]) }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: []) }
     #expect(throws: PlacementError.self) { try planner.plan(Self.sizes, loads: loads, budget: PlanningBudget(tokens: 0)) }
-    for change in [{ (sizes: inout LayerSizes) in sizes.topK = 129 }, { $0.expertBytes = [] }, { $0.hidden = 0 }, { $0.groups = 7 }, { $0.sharedBytes = -1 }] {
+    let changes: [(inout LayerSizes) -> Void] = [
+      { $0.topK = 129 }, { $0.expertBytes = [] }, { $0.hidden = 0 }, { $0.groups = 7 }, { $0.sharedBytes = -1 }, { $0.rowMultiple = 0 },
+    ]
+    for change in changes {
       var sizes = Self.sizes
       change(&sizes)
       #expect(throws: PlacementError.self) { try planner.plan(sizes, loads: loads) }
     }
     let placement = try planner.plan(Self.sizes, loads: loads).placements[0]
     let other = try Topology(synthetic: "pack:2 [numa(memory=1GB)] core:3 pu:1")
-    #expect(throws: PlacementError.otherMachine(planned: topology.fingerprint, found: other.fingerprint)) { try placement.check(on: other, experts: 128) }
+    #expect(throws: PlacementError.otherMachine(planned: topology.fingerprint, found: other.fingerprint)) {
+      try placement.check(on: other, experts: 128)
+    }
     #expect(throws: PlacementError.experts(planned: 128, layer: 64)) { try placement.check(on: topology, experts: 64) }
     func with(nodes: [Int] = [0, 1], shares: [Int] = [1, 1], home: Placement.Home) -> Placement {
       Placement(strategy: .split, nodes: nodes, shares: shares, experts: [home], machine: topology.fingerprint)
     }
     for broken in [
-      with(nodes: [], shares: [], home: .split), with(nodes: [1, 0], home: .split), with(nodes: [0, 7], home: .split), with(shares: [1], home: .split),
-      with(shares: [0, 1], home: .split), with(shares: [1 << 30, 1], home: .split), with(home: .nodes([])), with(home: .nodes([2])),
+      with(nodes: [], shares: [], home: .split), with(nodes: [1, 0], home: .split), with(nodes: [0, 7], home: .split),
+      with(shares: [1], home: .split), with(shares: [0, 1], home: .split), with(shares: [1 << 30, 1], home: .split), with(home: .nodes([])), with(home: .nodes([2])),
       with(home: .nodes([1, 1])), with(home: .device(0)), with(home: .device(-1)),
     ] {
       #expect(throws: PlacementError.self) { try broken.check(on: topology, experts: 1) }

@@ -44,7 +44,7 @@ import Testing
     var published: Double
   }
 
-  /// The best F1 of calling an expert active or not for 16 tokens (SRP, arXiv 2505.16056), pooled over all positions and experts.
+  /// The best F1 of calling an expert active or not for 16 tokens (SRP of "Not All Models Suit Expert Offloading"), pooled over all positions and experts.
   @Test(arguments: [
     Consistency(preset: "qwen3-like", published: 0.547), Consistency(preset: "olmoe-like", published: 0.537),
     Consistency(preset: "dsv2lite-like", published: 0.395),

@@ -18,7 +18,7 @@ struct Place: ParsableCommand {
   @Option(help: "GB/s a node reads of its own memory, where the topology does not tell.") var bandwidth: Double?
   @Option(help: "GB/s between machines of a cluster (group:N ...).") var link: Double?
   @Option(help: "Memory of each device that a described machine has.") var deviceMemory = "16GiB"
-  @Option(help: "The strategy to take instead of the fastest: \(Placement.Strategy.allCases.map(\.rawValue).joined(separator: ", ")).") var strategy: String?
+  @Option(help: "Instead of the fastest: \(Placement.Strategy.allCases.map(\.rawValue).joined(separator: ", ")).") var strategy: String?
   @Option(help: "Seed of a generated trace.") var seed: UInt64 = 1
   @Option(help: "Writes the plan to this file.") var json: String?
   @Option(help: "Writes a page with the map to this file.") var html: String?
@@ -64,7 +64,7 @@ struct Place: ParsableCommand {
     if !found.isEmpty { notes.append("devices are taken to have \(binary(memory)) of memory each") }
     return found.enumerated().map { index, device in
       ComputeDevice(
-        kind: .gpu, name: "\(device)", vendor: hex(device.vendorID, 4), driverVersion: "", memoryBytes: memory, maxAllocationBytes: memory, computeUnits: 1,
+        kind: .gpu, name: "\(device)", vendor: "", driverVersion: "", memoryBytes: memory, maxAllocationBytes: memory, computeUnits: 1,
         sharesMemoryWithHost: false, pciBusID: device.busID, platformIndex: 0, deviceIndex: index)
     }
   }
@@ -76,7 +76,7 @@ struct Place: ParsableCommand {
     }
     return LayerSizes(
       hidden: preset.hidden, intermediate: preset.intermediate, topK: preset.topK,
-      expertBytes: Array(repeating: try bytes(preset.intermediate), count: preset.experts), sharedBytes: preset.shared > 0 ? try bytes(preset.shared) : 0,
+      expertBytes: Array(repeating: try bytes(preset.intermediate), count: preset.experts), sharedBytes: try bytes(preset.shared),
       activationBytes: activationBytes, groups: preset.groups?.count ?? 1)
   }
 

@@ -73,8 +73,8 @@ struct PlacementReport {
     lines += first.why.map { "why: \($0)" }
     for place in places.prefix(Self.mostPlaces) {
       let held = place.parts.indices.filter { place.parts[$0] > 0 }, whole = held.filter { place.parts[$0] == 1 }
-      let words = whole.isEmpty ? (held.isEmpty ? "none" : "\(fixed(100 * place.parts[held[0]], 1))% of \(held.count) experts") : "experts \(ranges(whole))"
-      lines.append("\(place.name): \(binary(place.bytes)), \(words)")
+      let part = held.first.map { "\(fixed(100 * place.parts[$0], 1))% of \(held.count) experts" } ?? "none"
+      lines.append("\(place.name): \(binary(place.bytes)), \(whole.isEmpty ? part : "experts \(ranges(whole))")")
     }
     if places.count > Self.mostPlaces { lines.append("... and \(places.count - Self.mostPlaces) more") }
     return lines
@@ -91,7 +91,8 @@ struct PlacementReport {
     get throws {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      return String(decoding: try encoder.encode(Document(layer: layer, trace: trace, tokens: tokens, notes: notes, plan: plan)), as: UTF8.self) + "\n"
+      let document = Document(layer: layer, trace: trace, tokens: tokens, notes: notes, plan: plan)
+      return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
     }
   }
 

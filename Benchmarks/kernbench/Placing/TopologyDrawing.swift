@@ -45,13 +45,18 @@ struct TopologyDrawing {
   private func caches(_ node: NUMANode) -> [String] {
     guard let first = node.processingUnits.first else { return [] }
     let own = topology.caches.filter { $0.processingUnits.contains(first) }.sorted { $0.level > $1.level }
-    return own.isEmpty ? [] : [own.map { "L\($0.level) \(binary($0.bytes)) a \($0.processingUnits.count) thread\($0.processingUnits.count == 1 ? "" : "s")" }.joined(separator: ", ")]
+    let words = own.map { cache in
+      let threads = cache.processingUnits.count
+      return "L\(cache.level) \(binary(cache.bytes)) for \(threads) thread\(threads == 1 ? "" : "s")"
+    }
+    return words.isEmpty ? [] : [words.joined(separator: ", ")]
   }
 
   /// Devices near a node, or near none.
   private func near(_ node: Int?) -> [String] {
     let own = devices.enumerated().filter { topology.node(near: $0.element) == node }
     let known = Set(devices.compactMap { $0.pciBusID?.lowercased() })
-    return own.map { "opencl:\($0.offset) \($0.element)" } + topology.pciDevices.filter { $0.node == node && !known.contains($0.busID) }.map { "\($0)" }
+    let others = topology.pciDevices.filter { $0.node == node && !known.contains($0.busID) }
+    return own.map { "opencl:\($0.offset) \($0.element)" } + others.map { "\($0)" }
   }
 }

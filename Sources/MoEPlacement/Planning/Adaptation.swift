@@ -20,7 +20,8 @@ public struct Adaptation: Sendable {
   ///   - horizon: windows of the statistics for which loads are expected to stay as they are.
   /// - Throws: `PlacementError` when the placements are not of these layers and this machine.
   public init(
-    _ planner: Planner, _ sizes: LayerSizes, placements: [Placement], statistics: LoadStatistics, budget: PlanningBudget = PlanningBudget(), horizon: Int = 16
+    _ planner: Planner, _ sizes: LayerSizes, placements: [Placement], statistics: LoadStatistics, budget: PlanningBudget = PlanningBudget(),
+    horizon: Int = 16
   ) throws(PlacementError) {
     guard placements.count == statistics.loads.count, horizon > 0 else {
       throw .statistics("\(statistics.loads.count) layers for \(placements.count) placements, a horizon of \(horizon) windows")

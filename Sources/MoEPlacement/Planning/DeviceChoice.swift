@@ -46,6 +46,7 @@ struct DeviceChoice {
   func why(_ layer: Int) -> [String] {
     let counts = bytes.indices.map { device in homes[layer].count { $0 == device } }
     guard counts.contains(where: { $0 > 0 }) else { return [] }
-    return ["experts on devices (\(counts.map(String.init).joined(separator: ", "))): those that save most, within memory and as long as the step ends sooner"]
+    let words = counts.map(String.init).joined(separator: ", ")
+    return ["experts on devices (\(words)): those that save most, within memory and as long as the step ends sooner"]
   }
 }

@@ -100,8 +100,9 @@ struct HostChoice {
   }
 
   private func whole(extra: Int, after old: [Placement]?) throws(PlacementError) -> HostLayout {
+    let shares = fittingShares
     var layout = HostLayout(
-      nodes: allNodes, shares: fittingShares, homes: [], shared: .split, nodeBytes: divided(sizes.sharedBytes * loads.count, fittingShares), seconds: [])
+      nodes: allNodes, shares: shares, homes: [], shared: .split, nodeBytes: divided(sizes.sharedBytes * loads.count, shares), seconds: [])
     for (layer, load) in loads.enumerated() {
       let here = (0..<sizes.experts).filter { deviceHomes[layer][$0] == nil }
       let copies = try homes(here, load, extra: extra, after: old?[layer])

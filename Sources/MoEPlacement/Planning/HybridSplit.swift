@@ -42,9 +42,9 @@ public struct HybridCosts: Sendable, Hashable {
 /// Where each needed expert is computed.
 public struct HybridSplit: Sendable, Hashable {
   /// True for experts on the device, by their place in the rows given.
-  public private(set) var onDevice: [Bool]
+  public let onDevice: [Bool]
   /// Time until both are done.
-  public private(set) var makespan: Double
+  public let makespan: Double
 
   /// The best split of up to 12 experts, found by trying all; of more the greedy one improved by single moves and swaps.
   ///
@@ -54,63 +54,86 @@ public struct HybridSplit: Sendable, Hashable {
   /// - Throws: `PlacementError.statistics` when the arrays do not fit or rows are negative.
   public init(rows: [Int], resident: [Bool], costs: HybridCosts) throws(PlacementError) {
     guard rows.count == resident.count, rows.allSatisfy({ $0 >= 0 }) else { throw .statistics("\(rows) rows of \(resident.count) experts") }
-    self.init(greedily: rows, resident, costs)
-    if rows.count <= 12 {
-      for mask in 0..<1 << rows.count { take(rows.indices.map { mask >> $0 & 1 == 1 }, rows, resident, costs) }
-    } else {
-      improve(rows, resident, costs)
-    }
-  }
-
-  /// HybriMoE's rules: the device takes resident experts, heaviest first, the CPU the others, lightest first; the link brings in the heaviest
-  /// of those as long as that ends the step sooner.
-  init(greedily rows: [Int], _ resident: [Bool], _ costs: HybridCosts) {
-    onDevice = resident
-    makespan = Self.makespan(resident, rows, resident, costs)
-    let byRows = rows.indices.sorted { (rows[$0], $0) < (rows[$1], $1) }
-    for expert in byRows.reversed() where !resident[expert] { flip([expert], rows, resident, costs) }
-    for expert in byRows where resident[expert] { flip([expert], rows, resident, costs) }
-  }
-
-  private mutating func improve(_ rows: [Int], _ resident: [Bool], _ costs: HybridCosts) {
-    for _ in rows {
-      let before = makespan
-      for expert in rows.indices {
-        flip([expert], rows, resident, costs)
-        for other in rows.indices where onDevice[other] != onDevice[expert] { flip([expert, other], rows, resident, costs) }
-      }
-      if makespan >= before { return }
-    }
-  }
-
-  private mutating func flip(_ experts: [Int], _ rows: [Int], _ resident: [Bool], _ costs: HybridCosts) {
-    var changed = onDevice
-    for expert in experts { changed[expert].toggle() }
-    take(changed, rows, resident, costs)
-  }
-
-  private mutating func take(_ candidate: [Bool], _ rows: [Int], _ resident: [Bool], _ costs: HybridCosts) {
-    let time = Self.makespan(candidate, rows, resident, costs)
-    if time < makespan { (onDevice, makespan) = (candidate, time) }
+    var search = SplitSearch(rows: rows, resident: resident, costs: costs)
+    search.greedy()
+    if rows.count <= 12 { search.tryAll() } else { search.improve() }
+    (onDevice, makespan) = (search.best, search.time)
   }
 
   /// The time of a split: the device computes what is resident while the link brings in the rest, heaviest first.
   public static func makespan(_ onDevice: [Bool], _ rows: [Int], _ resident: [Bool], _ costs: HybridCosts) -> Double {
-    var cpu = 0.0, device = costs.preload, link = 0.0
-    var brought: [Int] = []
-    for expert in rows.indices {
-      if !onDevice[expert] {
-        cpu += costs.cpu(rows[expert]) + (cpu == 0 ? costs.firstOnCPU : 0)
+    SplitSearch(rows: rows, resident: resident, costs: costs).makespan { onDevice[$0] }
+  }
+}
+
+/// The best split so far of one step's experts.
+private struct SplitSearch {
+  let rows: [Int]
+  let resident: [Bool]
+  let costs: HybridCosts
+  /// Experts, heaviest first.
+  let order: [Int]
+  var best: [Bool]
+  var time = Double.infinity
+
+  init(rows: [Int], resident: [Bool], costs: HybridCosts) {
+    self.rows = rows
+    self.resident = resident
+    self.costs = costs
+    order = rows.indices.sorted { (-rows[$0], $0) < (-rows[$1], $1) }
+    best = resident
+  }
+
+  func makespan(_ isOnDevice: (Int) -> Bool) -> Double {
+    var cpu = 0.0, isCold = true, device = costs.preload, link = 0.0
+    for expert in order {
+      if !isOnDevice(expert) {
+        cpu += costs.cpu(rows[expert]) + (isCold ? costs.firstOnCPU : 0)
+        isCold = false
       } else if resident[expert] {
         device += costs.device(rows[expert])
-      } else {
-        brought.append(rows[expert])
       }
     }
-    for rows in brought.sorted(by: >) {
+    for expert in order where !resident[expert] && isOnDevice(expert) {
       link += costs.transfer
-      device = max(device, link) + costs.device(rows)
+      device = max(device, link) + costs.device(rows[expert])
     }
     return max(cpu, device)
+  }
+
+  /// HybriMoE's rules: the device takes resident experts, the CPU the others, and the link brings in the heaviest of those as long as that ends
+  /// the step sooner; then the CPU helps with the lightest resident ones.
+  mutating func greedy() {
+    time = makespan { resident[$0] }
+    for expert in order where !resident[expert] { flip(expert) }
+    for expert in order.reversed() where resident[expert] { flip(expert) }
+  }
+
+  mutating func tryAll() {
+    for mask in 0..<1 << rows.count {
+      let candidate = makespan { mask >> $0 & 1 == 1 }
+      if candidate < time { (time, best) = (candidate, rows.indices.map { mask >> $0 & 1 == 1 }) }
+    }
+  }
+
+  /// Moves and swaps until none helps.
+  mutating func improve() {
+    for _ in rows {
+      let before = time
+      for expert in rows.indices {
+        flip(expert)
+        for other in rows.indices where best[other] != best[expert] { flip(expert, other) }
+      }
+      if time >= before { return }
+    }
+  }
+
+  /// Keeps the change of one or two experts if it helps.
+  private mutating func flip(_ expert: Int, _ other: Int = -1) {
+    let candidate = makespan { best[$0] != ($0 == expert || $0 == other) }
+    guard candidate < time else { return }
+    time = candidate
+    best[expert].toggle()
+    if other >= 0 { best[other].toggle() }
   }
 }

@@ -117,6 +117,11 @@ public struct MachineModel: Sendable, Hashable {
   /// Machines of the cluster.
   public var machines: Int { Set(nodes.map(\.machine)).count }
 
+  /// Bytes a second at which experts can be copied anywhere.
+  var slowestPath: Double {
+    min(remoteBandwidth, machines > 1 ? speeds.machineLink : .infinity, devices.map(\.link).min() ?? .infinity, nodes[0].bandwidth)
+  }
+
   /// Seconds until every node has `bytes` of which each now has its equal part; with the wait for the last one.
   func exchange(_ bytes: Double) -> Double {
     guard nodes.count > 1 else { return 0 }

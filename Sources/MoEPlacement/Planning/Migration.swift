@@ -69,7 +69,7 @@ extension Planner {
     guard bytes > 0 else { return nil }
     let now = try seconds(of: old, sizes, loads: loads, tokens: budget.tokens)
     let gain = now - (new.chosen.seconds ?? now)
-    let rate = bandwidth ?? (machine.nodes.count > 1 ? min(machine.remoteBandwidth, machine.speeds.machineLink) : machine.speeds.deviceLink)
+    let rate = bandwidth ?? machine.slowestPath
     return Migration.pays(gain: gain, horizon: horizon, bytes: bytes, bandwidth: rate) ? new : nil
   }
 

@@ -86,7 +86,10 @@ public struct Planner: Sendable {
       if best.map({ candidate.seconds! < $0.seconds! * Self.worthwhile }) ?? true { best = candidate }
     }
     guard let best, let layout = layouts[best.strategy] else {
-      throw .budget(needed: host.leastBytes, available: min(budget.hostBytes ?? .max, host.capacity))
+      let available = min(budget.hostBytes ?? .max, host.capacity)
+      guard host.leastBytes <= available else { throw .budget(needed: host.leastBytes, available: available) }
+      let considered = predictions.filter { only == nil || $0.strategy == only }
+      throw .strategies(considered.map { "\($0.strategy.rawValue): \($0.obstacle ?? "-")" })
     }
 
     let placements = loads.indices.map { layer in

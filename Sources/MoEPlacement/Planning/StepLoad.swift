@@ -36,7 +36,9 @@ struct StepLoad {
 
   /// The load of a part of the experts.
   func only(_ isKept: (Int) -> Bool) -> StepLoad {
-    StepLoad(sizes: sizes, tokens: tokens, chances: chances.indices.map { isKept($0) ? chances[$0] : 0 }, rows: rows.indices.map { isKept($0) ? rows[$0] : 0 })
+    StepLoad(
+      sizes: sizes, tokens: tokens, chances: chances.indices.map { isKept($0) ? chances[$0] : 0 },
+      rows: rows.indices.map { isKept($0) ? rows[$0] : 0 })
   }
 
   private init(sizes: LayerSizes, tokens: Int, chances: [Double], rows: [Double]) {
