@@ -61,6 +61,7 @@ public struct Placement: Sendable, Hashable, Codable {
   ///
   /// - Parameter multiple: rows that lie together in a layout.
   public func parts(ofRows rows: Int, by multiple: Int = 1) -> [Range<Int>] {
+    precondition(rows >= 0 && multiple > 0, "parts of \(rows) rows in groups of \(multiple)")
     let groups = (rows + multiple - 1) / multiple, whole = shares.reduce(0, +)
     var first = 0, before = 0
     return shares.map { share in

@@ -21,9 +21,9 @@ struct PlacementReport {
   private var first: Placement { plan.placements[0] }
 
   private var machineWords: String {
-    let nodes = "\(model.nodes.count) node\(model.nodes.count == 1 ? "" : "s")", machines = model.machines > 1 ? " in \(model.machines) machines" : ""
-    let cores = model.nodes.reduce(0) { $0 + $1.cores }
-    return "\(nodes)\(machines), \(cores) cores, \(model.devices.count) device\(model.devices.count == 1 ? "" : "s")"
+    func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+    let machines = model.machines > 1 ? " in \(model.machines) machines" : "", cores = model.nodes.reduce(0) { $0 + $1.cores }
+    return "\(count(model.nodes.count, "node"))\(machines), \(count(cores, "core")), \(count(model.devices.count, "device"))"
   }
 
   private var speedWords: String {

@@ -13,7 +13,7 @@ struct TopologyChoice: ParsableArguments {
     guard let topology else { return (.current(withPCIDevices: true), []) }
     if topology.hasSuffix(".xml") || FileManager.default.fileExists(atPath: topology) { return (try Topology(xmlPath: topology), []) }
     let last = topology.split(separator: " ").last.map(String.init) ?? ""
-    if last.lowercased().hasPrefix("pu:") { return (try Topology(synthetic: topology), []) }
+    if last.isEmpty || last.lowercased().hasPrefix("pu:") { return (try Topology(synthetic: topology), []) }
     return (try Topology(synthetic: topology + " pu:1"), ["the description does not end in pu:N: pu:1 was appended"])
   }
 }

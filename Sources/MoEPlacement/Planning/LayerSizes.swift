@@ -42,11 +42,11 @@ public struct LayerSizes: Sendable, Hashable {
   var products: Double { 3 * Double(hidden) * Double(intermediate) }
 
   func check() throws(PlacementError) {
-    let limit = 1 << 40
-    guard experts > 0, 1...experts ~= topK, 1...limit ~= hidden, 1...limit ~= intermediate, 1...8 ~= activationBytes else {
+    guard 1...1 << 16 ~= experts, 1...experts ~= topK, 1...1 << 24 ~= hidden, 1...1 << 24 ~= intermediate, 1...8 ~= activationBytes else {
       throw .sizes("\(hidden) x \(intermediate), top-\(topK) of \(experts) experts, \(activationBytes) bytes an activation")
     }
-    for bytes in expertBytes + [sharedBytes + 1] where !(1...limit ~= bytes) { throw .sizes("an expert of \(bytes) bytes") }
+    for bytes in expertBytes where !(1...1 << 40 ~= bytes) { throw .sizes("an expert of \(bytes) bytes") }
+    guard 0...1 << 40 ~= sharedBytes else { throw .sizes("a shared expert of \(sharedBytes) bytes") }
     guard rowMultiple > 0, rowMultiple <= 1 << 20 else { throw .sizes("rows in groups of \(rowMultiple)") }
     guard groups > 0, experts % groups == 0 else { throw .sizes("\(experts) experts in \(groups) groups") }
   }

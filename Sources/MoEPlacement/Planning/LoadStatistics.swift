@@ -1,7 +1,7 @@
 // How often each expert is used: moving averages over windows of tokens, a layer at a time.
 
 /// Rows a token gives each expert, of every layer, as an exponential moving average.
-public struct LoadStatistics: Sendable, Hashable, Codable {
+public struct LoadStatistics: Sendable, Hashable {
   /// Tokens of a window; the average moves once a window.
   public let window: Int
   /// The part of a new window in the average; the first window of a layer is taken as it is.

@@ -64,6 +64,7 @@ public struct Planner: Sendable {
     guard !loads.isEmpty, loads.allSatisfy({ $0.count == sizes.experts && $0.allSatisfy { $0.isFinite && $0 >= 0 } }) else {
       throw .statistics("\(loads.count) layers of \(loads.first?.count ?? 0) loads for \(sizes.experts) experts")
     }
+    guard Double(sizes.bytes) * Double(loads.count) < 0x1p48 else { throw .sizes("\(loads.count) layers of \(sizes.bytes) bytes") }
     guard 1...1 << 20 ~= budget.tokens else { throw .sizes("a step of \(budget.tokens) tokens") }
     guard old.map({ $0.count == loads.count }) ?? true else { throw .statistics("\(old?.count ?? 0) placements of \(loads.count) layers") }
 

@@ -1,7 +1,7 @@
 // Copies of experts in the slots of equal units: EPLB's replication and packing, and what better balance and fewer moves add to it.
 
 /// Which expert each slot holds; the slots of a unit lie together.
-public struct ReplicaMap: Sendable, Hashable, Codable {
+public struct ReplicaMap: Sendable, Hashable {
   /// Expert of each slot.
   public internal(set) var experts: [Int]
   /// First slot of each unit and the end.
