@@ -25,7 +25,11 @@ extension Topology {
   /// The node whose memory is nearest to a device, as its PCI address tells; nil when that is not known.
   public func node(near device: ComputeDevice) -> Int? {
     guard let busID = device.pciBusID?.lowercased() else { return nil }
-    return pciDevices.first { $0.busID == busID }?.node
+    if let known = pciDevices.first(where: { $0.busID == busID }) { return known.node }
+    // This machine's PCI devices are not looked for unless asked; of a single one Linux tells at once.
+    guard source == .machine, let text = systemText("/sys/bus/pci/devices/\(busID)/numa_node") else { return nil }
+    let osIndex = fields(text, separator: "\n").first.flatMap { Int($0) }
+    return nodes.count == 1 ? 0 : nodes.firstIndex { $0.osIndex == osIndex }
   }
 }
 

@@ -140,6 +140,19 @@ import Testing
     #expect(seconds < 10)
   }
 
+  /// Firmware may state anything: no speed makes planning trap.
+  @Test func absurdSpeeds() throws {
+    for bandwidth in [1e-3, 1e30] {
+      var model = try MachineModel(Topology(synthetic: "pack:3 [numa(memory=64GB)] core:4 pu:1"))
+      model.nodes[1].bandwidth = bandwidth
+      for tokens in [1, 64] {
+        let plan = try Planner(model).plan(Self.sizes, loads: [Array(repeating: 8.0 / 128, count: 128)], budget: PlanningBudget(tokens: tokens))
+        #expect(plan.chosen.seconds.map(\.isFinite) == true)
+        #expect(plan.placements[0].shares.allSatisfy { $0 >= 1 })
+      }
+    }
+  }
+
   @Test func oneNodeIsIsolated() throws {
     let topology = try Topology(synthetic: "pack:1 [numa(memory=64GB)] core:4 pu:1")
     let plan = try Planner(MachineModel(topology)).plan(Self.sizes, loads: [Array(repeating: 0, count: 128)])

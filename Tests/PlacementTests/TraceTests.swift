@@ -39,6 +39,18 @@ import Testing
     }
   }
 
+  /// Where all layers follow paths alone, a token's experts in one layer tell those in another.
+  @Test func layersShareAPath() throws {
+    func repeated(_ paths: Double) throws -> Int {
+      let shares = GaussianShares(global: 0, sequence: 0, short: 1, memory: 0, paths: paths)
+      let trace = try RoutingTrace(TracePreset(name: "x", experts: 16, topK: 2, law: .gaussian(shares)), layers: 2, sequences: 1, tokens: 400)
+      let sequence = trace.sequences[0]
+      let pairs = (0..<400).map { token in (0..<2).map { trace.choice(sequence, token: token, layer: $0).first! } }
+      return pairs.count - Set(pairs).count
+    }
+    #expect(try repeated(1) > repeated(0))
+  }
+
   struct Consistency: Sendable {
     var preset: String
     var published: Double

@@ -109,7 +109,7 @@ public struct Planner: Sendable {
     if only != nil { return ["\(best.strategy.rawValue): asked for"] }
     let others = all.filter { $0.strategy != best.strategy }.map { other in
       guard let seconds = other.seconds, let least = best.seconds, least > 0 else { return "\(other.strategy.rawValue): \(other.obstacle ?? "-")" }
-      let percent = Int((100 * (seconds / least - 1)).rounded())
+      let percent = Int(min(100 * (seconds / least - 1), 1e9).rounded())
       return "\(other.strategy.rawValue) \(percent > 0 ? "\(percent)% slower" : percent < 0 ? "\(-percent)% faster, not enough" : "as fast")"
     }
     return ["\(best.strategy.rawValue): fastest by prediction, or as fast with less memory; " + others.joined(separator: ", ")]

@@ -68,7 +68,7 @@ package func expectedMaximum(_ nodes: [NodeLoad], total: Int?) -> Double {
     all = product[total]
   }
   for (step, next) in zip(steps, steps.dropFirst()) {
-    let limits = nodes.map { $0.seconds > 0 ? Int((step / $0.seconds * (1 + 1e-12)).rounded(.down)) : .max }
+    let limits = nodes.map { $0.seconds > 0 ? Int(min(step / $0.seconds * (1 + 1e-12), 0x1p32)) : .max }
     var below = 1.0
     if let total {
       var product = UseCounts(most: total)
