@@ -79,19 +79,21 @@ public struct Placement: Sendable, Hashable, Codable {
   /// - Throws: `PlacementError`.
   public func check(on topology: Topology, experts count: Int, devices: Int = 0) throws(PlacementError) {
     guard machine == topology.fingerprint else { throw .otherMachine(planned: machine, found: topology.fingerprint) }
+    try check(experts: count)
+    for node in nodes where !topology.nodes.contains(where: { $0.osIndex == node }) { throw .unknownNode(node) }
+    for case .device(let device) in experts + [shared].compactMap({ $0 }) where !(0..<devices ~= device) {
+      throw .unknownDevice(device, devices: devices)
+    }
+  }
+
+  /// What can be told without the machine: that homes are on `nodes` and each node has a share.
+  func check(experts count: Int) throws(PlacementError) {
     guard experts.count == count else { throw .experts(planned: experts.count, layer: count) }
     guard !nodes.isEmpty, zip(nodes, nodes.dropFirst()).allSatisfy({ $0 < $1 }) else { throw .nodes(nodes) }
-    for node in nodes where !topology.nodes.contains(where: { $0.osIndex == node }) { throw .unknownNode(node) }
     guard shares.count == nodes.count, shares.allSatisfy({ 1...Self.largestShare ~= $0 }) else { throw .shares(shares) }
-    for home in experts + [shared].compactMap({ $0 }) {
-      switch home {
-      case .interleaved, .split: break
-      case .nodes(let copies):
-        guard !copies.isEmpty, zip(copies, copies.dropFirst()).allSatisfy({ $0 < $1 }) else { throw .nodes(copies) }
-        for node in copies where !nodes.indices.contains(node) { throw .unknownNode(node) }
-      case .device(let device):
-        guard 0..<devices ~= device else { throw .unknownDevice(device, devices: devices) }
-      }
+    for case .nodes(let copies) in experts + [shared].compactMap({ $0 }) {
+      guard !copies.isEmpty, zip(copies, copies.dropFirst()).allSatisfy({ $0 < $1 }) else { throw .nodes(copies) }
+      for node in copies where !nodes.indices.contains(node) { throw .unknownNode(node) }
     }
   }
 

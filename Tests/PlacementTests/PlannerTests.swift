@@ -5,6 +5,7 @@ import MoEPlacement
 import Testing
 
 @Suite struct PlannerTests {
+  static let oneExpert = LayerSizes(hidden: 64, intermediate: 64, topK: 1, expertBytes: [1000])
   static let sizes = LayerSizes(hidden: 2048, intermediate: 768, topK: 8, expertBytes: Array(repeating: 2_654_208, count: 128))
 
   struct Ratio: Sendable {
@@ -279,6 +280,8 @@ import Testing
       with(home: .nodes([1, 1])), with(home: .device(0)), with(home: .device(-1)),
     ] {
       #expect(throws: PlacementError.self) { try broken.check(on: topology, experts: 1) }
+      if case .device = broken.experts[0] { continue }
+      #expect(throws: PlacementError.self) { try planner.seconds(of: [broken], Self.oneExpert, loads: [[1]], tokens: 1) }
     }
     try with(home: .split).check(on: topology, experts: 1)
   }

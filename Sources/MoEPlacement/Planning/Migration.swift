@@ -19,12 +19,10 @@ public struct Migration: Sendable, Hashable {
 
   /// What `new` holds in places where `old` does not hold it.
   ///
-  /// - Throws: `PlacementError.otherMachine` and `.experts` when they are not two placements of one layer on one machine.
+  /// - Throws: `PlacementError` when they are not two placements of one layer on one machine.
   public init(from old: Placement, to new: Placement, expertBytes: [Int]) throws(PlacementError) {
     guard old.machine == new.machine else { throw .otherMachine(planned: old.machine, found: new.machine) }
-    for placement in [old, new] where placement.experts.count != expertBytes.count {
-      throw .experts(planned: placement.experts.count, layer: expertBytes.count)
-    }
+    for placement in [old, new] { try placement.check(experts: expertBytes.count) }
     var moves: [Move] = []
     for expert in expertBytes.indices {
       let bytes = expertBytes[expert], before = old.experts[expert]
@@ -77,13 +75,18 @@ extension Planner {
   ///
   /// - Throws: `PlacementError` for placements of another machine or layer.
   public func seconds(of placements: [Placement], _ sizes: LayerSizes, loads: [[Double]], tokens: Int) throws(PlacementError) -> Double {
+    try sizes.check()
+    guard placements.count == loads.count, loads.allSatisfy({ $0.count == sizes.experts }) else {
+      throw .statistics("\(loads.count) layers of \(loads.first?.count ?? 0) loads for \(placements.count) of \(sizes.experts) experts")
+    }
     let cost = CostModel(machine: machine)
     var total = 0.0
     for (placement, loads) in zip(placements, loads) {
       guard placement.machine == machine.fingerprint else { throw .otherMachine(planned: placement.machine, found: machine.fingerprint) }
-      guard placement.experts.count == sizes.experts else { throw .experts(planned: placement.experts.count, layer: sizes.experts) }
+      try placement.check(experts: sizes.experts)
       let places = placement.nodes.compactMap { os in machine.nodes.firstIndex { $0.osIndex == os } }
-      guard places.count == placement.nodes.count, placement.shares.count == places.count, !places.isEmpty else { throw .nodes(placement.nodes) }
+      let expected = placement.strategy == .isolate ? 1 : machine.nodes.count
+      guard places.count == placement.nodes.count, places.count == expected else { throw .nodes(placement.nodes) }
       let load = StepLoad(loads, sizes, tokens: tokens)
       let homes = placement.experts.map { home -> [Int] in if case .nodes(let nodes) = home { nodes.map { places[$0] } } else { [] } }
       let onNodes = load.only { if case .device = placement.experts[$0] { false } else { true } }
