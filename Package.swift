@@ -39,6 +39,7 @@ let package = Package(
     // Floors, in the order the data travels: a target imports only targets listed before it.
     .target(name: "MoETensors", dependencies: ["CMoEKernels"], swiftSettings: rules),
     .target(name: "MoECheckpoint", dependencies: ["MoETensors"], swiftSettings: rules),
+    .target(name: "MoETraces", dependencies: ["MoETensors", "MoECheckpoint"], swiftSettings: rules),
     .target(
       name: "MoEPlacement",
       dependencies: [.target(name: "CMoEHwloc", condition: .when(traits: ["Hwloc"]))],
@@ -66,7 +67,7 @@ let package = Package(
     .target(
       name: "MoE",
       dependencies: [
-        "MoETensors", "MoECheckpoint", "MoEPlacement", "MoEExperts", "MoERouting", "MoEDispatch", "MoEGroupedGEMM",
+        "MoETensors", "MoECheckpoint", "MoETraces", "MoEPlacement", "MoEExperts", "MoERouting", "MoEDispatch", "MoEGroupedGEMM",
         "MoEOpenCL", "MoEFamilies",
       ],
       swiftSettings: rules),
@@ -80,7 +81,7 @@ let package = Package(
       path: "Benchmarks/kernbench", resources: [.copy("Peers/drivers")], swiftSettings: rules),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels", "MoETensors", "MoECheckpoint", "MoEReference"]),
     .testTarget(name: "CheckpointTests", dependencies: ["MoECheckpoint", "MoETensors", "MoEReference"]),
-    .testTarget(name: "PlacementTests", dependencies: ["MoEPlacement", "MoEOpenCL"]),
+    .testTarget(name: "PlacementTests", dependencies: ["MoEPlacement", "MoEOpenCL", "MoETraces", "MoECheckpoint"]),
     .testTarget(name: "RoutingTests", dependencies: ["MoERouting", "MoEDispatch", "MoEReference"]),
     .testTarget(name: "LayerTests", dependencies: ["MoE", "MoEReference", "CMoEAllocationCounter"]),
   ],

@@ -10,7 +10,8 @@ struct Kernbench: ParsableCommand {
     commandName: "kernbench",
     abstract: "Measures and verifies Mixture-of-Experts kernels.",
     subcommands: [
-      Suite.self, Run.self, Verify.self, Inspect.self, Load.self, Synth.self, Devices.self, Tune.self, Compare.self, Peers.self,
+      Suite.self, Run.self, Verify.self, Inspect.self, Load.self, Synth.self, Devices.self, Place.self, Tune.self, Compare.self,
+      Peers.self,
     ],
     defaultSubcommand: Suite.self)
 

@@ -8,3 +8,4 @@
 @_exported public import MoEPlacement
 @_exported public import MoERouting
 @_exported public import MoETensors
+@_exported public import MoETraces

@@ -136,10 +136,6 @@ public enum OpenCL {
   }
 
   private static func pciBusID(domain: UInt32, bus: UInt32, device: UInt32, function: UInt32) -> String {
-    func hex(_ value: UInt32, _ digits: Int) -> String {
-      let text = String(value, radix: 16)
-      return String(repeating: "0", count: max(0, digits - text.count)) + text
-    }
     return "\(hex(domain, 4)):\(hex(bus, 2)):\(hex(device, 2)).\(hex(function, 1))"
   }
 

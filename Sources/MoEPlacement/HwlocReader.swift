@@ -10,11 +10,14 @@ import Musl
 import Darwin
 #endif
 
-/// - Parameter limits: the process's limits, or nil for "all processing units found".
-func readTopology(_ source: TopologySource, limits: CPULimits?) throws(TopologyError) -> Topology {
+/// - Parameters:
+///   - withPCIDevices: true to have hwloc look for PCI devices.
+///   - limits: the process's limits, or nil for "all processing units found".
+func readTopology(_ source: TopologySource, withPCIDevices: Bool = true, limits: CPULimits?) throws(TopologyError) -> Topology {
   var handle: hwloc_topology_t?
   guard hwloc_topology_init(&handle) == 0, let handle else { throw .failed(call: "hwloc_topology_init", status: errno) }
   defer { hwloc_topology_destroy(handle) }
+  if withPCIDevices { hwloc_topology_set_type_filter(handle, HWLOC_OBJ_PCI_DEVICE, HWLOC_TYPE_FILTER_KEEP_IMPORTANT) }
 
   var notes: [String] = []
   switch source {
@@ -48,13 +51,17 @@ func readTopology(_ source: TopologySource, limits: CPULimits?) throws(TopologyE
   let cores = coreUnits.map { units in
     Core(package: packageOf[units.first ?? -1] ?? 0, node: nodeOf[units.first ?? -1] ?? 0, processingUnits: units)
   }
-  let nodes = zip(nodeObjects, nodeUnits).map { object, units in
-    let inside = Set(units)
-    return NUMANode(
-      osIndex: Int(object.pointee.os_index),
-      memoryBytes: Int(clamping: object.pointee.attr.pointee.numanode.local_memory),
-      cores: cores.indices.filter { cores[$0].processingUnits.first.map(inside.contains) ?? false },
-      processingUnits: units)
+  var coreOf: [Int: Int] = [:]
+  for (index, core) in cores.enumerated() { if let first = core.processingUnits.first { coreOf[first] = index } }
+  let machines = readMachines(handle, nodes: nodeObjects.count)
+  let nodes = zip(nodeObjects.indices, zip(nodeObjects, nodeUnits)).map { index, node in
+    NUMANode(
+      osIndex: Int(node.0.pointee.os_index),
+      memoryBytes: Int(clamping: node.0.pointee.attr.pointee.numanode.local_memory),
+      cores: node.1.compactMap { coreOf[$0] }.sorted(),
+      processingUnits: node.1,
+      memoryKind: node.0.pointee.subtype.map { String(cString: $0) },
+      machine: index * machines / nodeObjects.count)
   }
   guard !nodes.isEmpty, !units.isEmpty else { throw .failed(call: "hwloc_get_nbobjs_by_type", status: 0) }
 
@@ -66,6 +73,7 @@ func readTopology(_ source: TopologySource, limits: CPULimits?) throws(TopologyE
   }
   return Topology(
     source: source, packages: packages, nodes: nodes, cores: cores, processingUnits: units, caches: caches,
+    accesses: readAccesses(handle, nodeObjects), distances: readDistances(handle, nodes: nodes.count), pciDevices: readPCIDevices(handle),
     limits: limits ?? CPULimits(cpus: units, quota: nil), notes: notes)
 }
 

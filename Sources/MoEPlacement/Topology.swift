@@ -10,6 +10,10 @@ public struct NUMANode: Sendable, Hashable {
   public let cores: [Int]
   /// OS indices of the node's processing units, ascending.
   public let processingUnits: [Int]
+  /// The kind of memory as hwloc names it ("DRAM", "HBM", "NVM"), nil when the system does not tell.
+  public var memoryKind: String?
+  /// Which machine of a cluster it is in; 0 for the one there is.
+  public var machine = 0
 
   /// The processing units in list form: "0-3,8".
   public var cpuset: String { rangeList(processingUnits) }
@@ -69,6 +73,12 @@ public struct Topology: Sendable {
   public let processingUnits: [Int]
   /// Smallest level first.
   public let caches: [Cache]
+  /// Bandwidths and latencies that the firmware states.
+  public let accesses: [MemoryAccess]
+  /// The system's relative latencies, a row for each node whose cores read and a column for each node that is read; empty when it does not tell.
+  public let distances: [[Int]]
+  /// PCI devices that matter; empty for this machine unless they were asked for.
+  public let pciDevices: [PCIDevice]
   /// The limits put on this process; all processing units and no quota for a topology that is not this machine.
   public let limits: CPULimits
   /// What could not be read and what stands in its place; empty when all went well.
@@ -80,14 +90,33 @@ public struct Topology: Sendable {
   /// Threads this process can run at once: affinity and cgroup quota counted.
   public var usableThreads: Int { limits.threads }
 
+  /// False for a description in which no node has "memory=": hwloc then makes sizes up, or none.
+  public var statesMemory: Bool {
+    guard case .synthetic(let text) = source else { return memoryBytes > 0 }
+    return text.contains("memory=")
+  }
+
   /// Bytes of memory on all nodes.
   public var memoryBytes: Int { nodes.reduce(0) { $0 + $1.memoryBytes } }
 
+  /// Names the machine by its CPU and by the nodes with the hardware threads of each: two boots of one machine have the same.
+  public var fingerprint: String {
+    let words = [cpuModel] + nodes.map { "\($0.osIndex):\($0.cpuset)" }
+    // FNV-1a.
+    let hash = words.joined(separator: "|").utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    return String(hash, radix: 16)
+  }
+
+  /// Machines of a cluster; 1 for all but a description that begins with "group:N".
+  public var machines: Int { (nodes.map(\.machine).max() ?? 0) + 1 }
+
   /// This machine. Without hwloc (trait off, or its call failed) it is one node made from sysconf, and `notes` says so.
-  public static func current() -> Topology {
+  ///
+  /// - Parameter withPCIDevices: true to look for them too, which takes as long as all the rest; descriptions always have theirs.
+  public static func current(withPCIDevices: Bool = false) -> Topology {
     #if Hwloc
     do {
-      return try readTopology(.machine, limits: .current())
+      return try readTopology(.machine, withPCIDevices: withPCIDevices, limits: .current())
     } catch {
       return fallback(note: "topology: \(error); one NUMA node assumed")
     }
@@ -120,7 +149,7 @@ public struct Topology: Sendable {
 
   init(
     source: TopologySource, packages: [Package], nodes: [NUMANode], cores: [Core], processingUnits: [Int], caches: [Cache],
-    limits: CPULimits, notes: [String]
+    accesses: [MemoryAccess] = [], distances: [[Int]] = [], pciDevices: [PCIDevice] = [], limits: CPULimits, notes: [String]
   ) {
     self.source = source
     self.packages = packages
@@ -128,6 +157,9 @@ public struct Topology: Sendable {
     self.cores = cores
     self.processingUnits = processingUnits
     self.caches = caches
+    self.accesses = accesses
+    self.distances = distances
+    self.pciDevices = pciDevices
     self.limits = limits
     self.notes = notes
   }
@@ -136,16 +168,24 @@ public struct Topology: Sendable {
   public var summary: [String] {
     var lines = [
       "cpu: \(cpuModel)",
-      "\(count(packages.count, "package")), \(count(nodes.count, "NUMA node")), \(count(cores.count, "core")), "
+      (machines > 1 ? "\(machines) machines, " : "")
+        + "\(count(packages.count, "package")), \(count(nodes.count, "NUMA node")), \(count(cores.count, "core")), "
         + "\(count(processingUnits.count, "hardware thread")), \(usableThreads) usable",
     ]
     let kinds = Dictionary(grouping: caches) { [$0.level, $0.bytes, $0.processingUnits.count] }
     for kind in kinds.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       lines.append("L\(kind[0]) cache: \(kinds[kind]!.count) x \(binaryBytes(kind[1])), each shared by \(count(kind[2], "thread"))")
     }
-    for node in nodes {
-      lines.append("node \(node.osIndex): \(binaryBytes(node.memoryBytes)), \(count(node.cores.count, "core")), cpus \(node.cpuset)")
+    for (index, node) in nodes.enumerated() {
+      let memory = binaryBytes(node.memoryBytes) + (node.memoryKind.map { " of \($0)" } ?? "")
+      let speed = bandwidth(from: index, to: index).map { ", \(Int(($0 / 1e9).rounded())) GB/s" } ?? ""
+      let cpus = node.processingUnits.isEmpty ? "" : ", cpus \(node.cpuset)"
+      lines.append("node \(node.osIndex): \(memory)\(speed), \(count(node.cores.count, "core"))\(cpus)")
     }
+    if nodes.count > 1, !distances.isEmpty {
+      lines.append("distances: \(distances.map { $0.map(String.init).joined(separator: " ") }.joined(separator: ", "))")
+    }
+    lines += pciDevices.map { "\($0), near \($0.node.map { "node \(nodes[$0].osIndex)" } ?? "no node of its own")" }
     if let quota = limits.quota { lines.append("cgroup quota: \(quota) CPUs") }
     return lines + notes
   }

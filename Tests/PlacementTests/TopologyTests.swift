@@ -1,5 +1,6 @@
 // Topologies of described machines, of broken descriptions and of this machine.
 
+import Foundation
 import MoEPlacement
 import Testing
 
@@ -40,6 +41,49 @@ import Testing
     #expect(topology.caches.filter { $0.level == 2 }.count == 4)
     #expect(topology.nodes[1].cpuset == "16-31")
     #expect(topology.summary.contains { $0.contains("2 NUMA nodes, 16 cores, 32 hardware threads") })
+  }
+
+  struct Cluster: Sendable {
+    var text: String
+    var machines: [Int]
+  }
+
+  @Test(arguments: [
+    Cluster(text: "group:2 pack:2 [numa] core:2 pu:1", machines: [0, 0, 1, 1]),
+    // hwloc leaves out groups of one package.
+    Cluster(text: "group:3 pack:1 numa:1 core:2 pu:1", machines: [0, 1, 2]),
+    Cluster(text: "pack:2 group:2 [numa] core:2 pu:1", machines: [0, 0, 0, 0]),
+  ])
+  func clusters(_ cluster: Cluster) throws {
+    let topology = try Topology(synthetic: cluster.text)
+    #expect(topology.nodes.map(\.machine) == cluster.machines)
+    #expect(topology.machines == cluster.machines.last! + 1)
+  }
+
+  static func fixture(_ name: String) throws -> Topology {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    return try Topology(xmlPath: folder.appendingPathComponent("Fixtures/topologies/\(name)").path)
+  }
+
+  @Test func memoryAndDevicesOfACapture() throws {
+    let topology = try Self.fixture("two-nodes-gpu.xml")
+    #expect(topology.pciDevices.map(\.busID) == ["0000:81:00.0", "0000:82:00.0"])
+    #expect(topology.pciDevices.map(\.node) == [1, 1])
+    #expect(topology.pciDevices.map(\.isCompute) == [true, false])
+    #expect(topology.distances == [[10, 21], [21, 10]])
+    #expect(topology.relativeLatency(from: 0, to: 1) == 2.1)
+    #expect(topology.bandwidth(from: 0, to: 1) == 119_209.0 * 0x1p20)
+    #expect(topology.latency(from: 1, to: 1).map { abs($0 - 90e-9) < 1e-15 } == true)
+    #expect(topology.summary.contains { $0.contains("PCI 0000:81:00.0, near node 1") })
+    #expect(try Self.fixture("two-nodes-hbm.xml").nodes.map(\.memoryKind) == ["DRAM", "HBM", "DRAM", "HBM"])
+  }
+
+  @Test func fingerprints() throws {
+    let texts = ["pack:2 numa:2 core:4 pu:2", "pack:2 numa:2 core:4 pu:1", "pack:2 numa:1 core:8 pu:2"]
+    let machines = try texts.map { try Topology(synthetic: $0).fingerprint }
+    #expect(Set(machines).count == 3)
+    #expect(try Topology(synthetic: "pack:2 numa:2 core:4 pu:2").fingerprint == machines[0])
+    #expect(Topology.current().fingerprint == Topology.current(withPCIDevices: true).fingerprint)
   }
 
   @Test(arguments: ["", "nonsense", "pack:", "pack:2 core:0", "pack:2 core:-3 pu:1", "pack:1 core:2 pu:1 core:2", "pack:1\0pu:1"])

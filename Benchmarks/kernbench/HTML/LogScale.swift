@@ -74,6 +74,11 @@ struct SVG {
     body += shape + " class=\"mark\" style=\"fill:\(color)\"><title>\(title.escaped)</title></\(isRounded ? "path" : "circle")>"
   }
 
+  mutating func block(_ x: Double, _ y: Double, _ width: Double, _ height: Double, color: String, opacity: Double, title: String) {
+    body += "<rect x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" width=\"\(Self.number(width))\" height=\"\(Self.number(height))\" "
+      + "style=\"fill:\(color);fill-opacity:\(String(format: "%.2f", opacity))\"><title>\(title.escaped)</title></rect>"
+  }
+
   /// Grid lines and numbers of both axes, and their names.
   mutating func axes(
     _ x: LogScale, _ y: LogScale, xTicks: [Double]? = nil, xName: String, yName: String
