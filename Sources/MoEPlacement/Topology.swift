@@ -83,6 +83,14 @@ public struct Topology: Sendable {
   /// Bytes of memory on all nodes.
   public var memoryBytes: Int { nodes.reduce(0) { $0 + $1.memoryBytes } }
 
+  /// Names the machine by its CPU and by the nodes with the hardware threads of each: two boots of one machine have the same.
+  public var fingerprint: String {
+    let words = [cpuModel] + nodes.map { "\($0.osIndex):\($0.cpuset)" }
+    // FNV-1a.
+    let hash = words.joined(separator: "|").utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    return String(hash, radix: 16)
+  }
+
   /// This machine. Without hwloc (trait off, or its call failed) it is one node made from sysconf, and `notes` says so.
   public static func current() -> Topology {
     #if Hwloc
