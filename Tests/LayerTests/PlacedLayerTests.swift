@@ -136,6 +136,16 @@ import Testing
     }
   }
 
+  @Test func theWorkspaceHasTheRowsOfEveryExpert() throws {
+    let parts = try RandomLayer("bf16", .float), layer = try parts.layer(on: LayerFixture.machine), states = try Self.states(9, layer.hidden)
+    let workspace = Workspace(), routing = try layer.route(states)
+    _ = try layer.bits(states, workspace: workspace)
+    let offsets = try workspace.expertOffsets
+    #expect((0..<parts.experts).allSatisfy { expert in
+      offsets[expert + 1] - offsets[expert] == routing.expertIDs.count { $0 == expert }
+    })
+  }
+
   @Test func placementsThatDoNotFitAreRefused() throws {
     let topology = try #require(Self.topologies.first), machine = try Machine(topology: topology, threads: 2), parts = try RandomLayer("bf16", .float)
     func expectError(_ placement: Placement, device: MoELayer.Device = .cpu, layout: WeightLayout? = nil) {
