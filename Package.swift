@@ -44,7 +44,7 @@ let package = Package(
       name: "MoEPlacement",
       dependencies: [.target(name: "CMoEHwloc", condition: .when(traits: ["Hwloc"]))],
       swiftSettings: rules),
-    .target(name: "MoEExperts", dependencies: ["CMoEKernels", "MoETensors"], swiftSettings: rules),
+    .target(name: "MoEExperts", dependencies: ["CMoEKernels", "MoETensors", "MoEPlacement"], swiftSettings: rules),
     .target(name: "MoERouting", dependencies: ["CMoEKernels", "MoETensors"], swiftSettings: rules),
     .target(name: "MoEDispatch", dependencies: ["MoERouting"], swiftSettings: rules),
     .target(

@@ -13,8 +13,6 @@ extension LayerWeights {
   func inPanels(
     by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?
   ) throws(ShapeError) -> (weights: LayerWeights, report: PackedCache.Report?) {
-    var matrices: [PackedMatrix] = []
-    _ = replacingMatrices { matrices.append($0); return $0 }
     let plan = PanelPlan(matrices, layout)
     guard plan.byteCount > 0 else { return (self, nil) }
     var packed: ArraySlice<PackedMatrix>, report: PackedCache.Report?

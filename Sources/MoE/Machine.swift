@@ -32,7 +32,10 @@ public final class Machine: Sendable {
     self.topology = topology
     self.kernels = kernels
     self.openCL = OpenCLContexts(openCL)
-    do { pool = try WorkerPool(threads: threads ?? topology.usableThreads, pinned: pinned) } catch { throw .machine("\(error)") }
+    do {
+      pool = try WorkerPool(
+        threads: threads ?? topology.usableThreads, pinned: pinned, limits: .current(), nodes: topology.nodes.map(\.processingUnits))
+    } catch { throw .machine("\(error)") }
   }
 
   /// This machine, as hwloc sees it.

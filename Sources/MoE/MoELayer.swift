@@ -5,7 +5,7 @@ public import MoEExperts
 public import MoEFamilies
 internal import MoEGroupedGEMM
 internal import MoEOpenCL
-internal import MoEPlacement
+public import MoEPlacement
 public import MoERouting
 public import MoETensors
 
@@ -21,6 +21,10 @@ public struct MoELayer: Sendable {
   public let weights: LayerWeights
   /// What the cache of packed weights did when the layer was made; nil without one, and where no matrix lies in panels.
   public let packedCache: PackedCache.Report?
+  /// Where the experts live; nil for weights in one place, and on a machine of one node.
+  public let placement: Placement?
+  /// What the system refused of the placement, and what stands in its place.
+  public let placementNotes: [String]
   /// Where the experts are computed.
   public let device: Device
   let backend: any GroupedGEMMBackend
@@ -44,16 +48,18 @@ public struct MoELayer: Sendable {
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU, which changes no result; nil for panels where they take an eighth more memory at most.
   ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
+  ///   - placement: which NUMA nodes hold and compute the experts, which changes no result; nil for weights in one place.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
   public init(
     _ checkpoint: Checkpoint, layer: Int, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, nonFinite: RouterConfiguration.NonFinite = .propagate
+    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, placement: Placement? = nil,
+    nonFinite: RouterConfiguration.NonFinite = .propagate
   ) throws(MoEError) {
     let model = try MoEModel(checkpoint)
     try self.init(
       model, block: try model.block(layer: layer), on: machine, device: device, activations: activations, layout: layout,
-      packedCache: packedCache, nonFinite: nonFinite)
+      packedCache: packedCache, placement: placement, nonFinite: nonFinite)
   }
 
   /// One block of a model.
@@ -61,50 +67,60 @@ public struct MoELayer: Sendable {
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU; nil for panels where they take an eighth more memory at most.
   ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
+  ///   - placement: which NUMA nodes hold and compute the experts, which changes no result; nil for weights in one place.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits.
   /// - Throws: `MoEError` naming the key or tensor at fault.
   public init(
     _ model: MoEModel, block: MoEBlock, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, nonFinite: RouterConfiguration.NonFinite = .propagate
+    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, placement: Placement? = nil,
+    nonFinite: RouterConfiguration.NonFinite = .propagate
   ) throws(MoEError) {
     var configuration = try model.configuration(of: block), weights = try model.weights(of: block, kernels: machine.kernels)
     configuration.router.nonFinite = nonFinite
     weights.router = weights.router.treating(nonFinite: nonFinite)
     try self.init(
       configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout,
-      packedCache: packedCache)
+      packedCache: packedCache, placement: placement)
   }
 
   /// A layer from parts; the policy for non-finite logits is the router's.
   ///
   /// - Throws: `MoEError.shape` when the weights are not those of the configuration or there is no memory to pack them, `.machine` when the
-  ///   device is not built in, `.openCL` when an OpenCL device is not there, has no room for the weights or cannot run the kernels.
+  ///   device is not built in or a placement is given to another one, `.placement` for a placement of another machine or layer, `.openCL` when an
+  ///   OpenCL device is not there, has no room for the weights or cannot run the kernels.
   public init(
     configuration: MoEConfiguration, weights: LayerWeights, on machine: Machine, device: Device = .cpu, activations: ActivationPrecision = .float,
-    layout: WeightLayout? = nil, packedCache: PackedCache? = nil
+    layout: WeightLayout? = nil, packedCache: PackedCache? = nil, placement: Placement? = nil
   ) throws(MoEError) {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     self.configuration = configuration
     self.machine = machine
     self.device = device
+    let placement = try placement.flatMap { (placement) throws(MoEError) in
+      try MoEError.placing { () throws(PlacementError) in try placement.check(on: machine.topology, experts: weights.experts.count) }
+      guard device == .cpu, layout != .rows else { throw .machine("a placement is one of panels on the CPU, not of rows or for \(device)") }
+      return machine.topology.nodes.count > 1 ? placement : nil
+    }
+    self.placement = placement
+    var weights = weights, report: PackedCache.Report?, notes: [String] = []
     switch device {
     case .cpu:
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
       backend = cpu
-      (self.weights, self.packedCache) =
-        layout == .rows ? (weights, nil) : try MoEError.shaping { () throws(ShapeError) in try weights.inPanels(by: cpu, layout, packedCache) }
+      try MoEError.shaping { () throws(ShapeError) in
+        if layout != .rows, placement == nil || packedCache != nil { (weights, report) = try weights.inPanels(by: cpu, layout, packedCache) }
+        if let placement { (weights, notes) = try weights.placed(by: cpu, placement, layout, on: machine.topology) }
+      }
     case .blas:
-      self.weights = weights
-      self.packedCache = nil
       guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
         throw .machine("the package was built without the trait OpenBLAS")
       }
       backend = blas
     case .openCL(let index):
-      self.weights = weights
-      self.packedCache = nil
+      weights = weights.inOnePlace
       backend = try MoEError.computing { () throws(OpenCLError) in try machine.openCL.backend(on: index, weights.banks, weights.projections) }
     }
+    (self.weights, self.packedCache, placementNotes) = (weights, report, notes)
   }
 
   /// Width of the rows in and out.
@@ -214,8 +230,9 @@ extension MoELayer {
   /// - Throws: `MoEError.shape` when the weights are not those of the configuration; `.openCL` when they do not fit a device.
   public func replacing(_ weights: LayerWeights) throws(MoEError) -> MoELayer {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
-    var backend = backend
+    var backend = backend, weights = weights
     if case .openCL(let index) = device {
+      weights = weights.inOnePlace
       backend = try MoEError.computing { () throws(OpenCLError) in
         try machine.openCL.backend(on: index, weights.banks, weights.projections, former: backend)
       }
@@ -226,7 +243,7 @@ extension MoELayer {
   private init(_ layer: MoELayer, weights: LayerWeights, backend: any GroupedGEMMBackend) {
     configuration = layer.configuration
     self.weights = weights
-    packedCache = nil
+    (packedCache, placement, placementNotes) = (nil, layer.placement, layer.placementNotes)
     device = layer.device
     self.backend = backend
     machine = layer.machine

@@ -29,6 +29,17 @@ public final class Workspace: Sendable {
   /// A workspace without memory yet.
   public init() {}
 
+  /// First row of each expert in the last call's dispatch plan, and the end: how many rows each expert had, for statistics of load.
+  ///
+  /// - Throws: `MoEError.workspaceInUse` during a call.
+  public var expertOffsets: [Int] {
+    get throws(MoEError) {
+      try claim()
+      defer { release() }
+      return routed.plan.offsets
+    }
+  }
+
   /// Gives all memory back.
   ///
   /// - Throws: `MoEError.workspaceInUse` during a call.

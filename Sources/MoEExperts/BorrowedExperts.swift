@@ -1,10 +1,13 @@
 // The experts of a bank as kernels and their tasks read them: plain values at one address, nothing to retain.
 
 package import CMoEKernels
+internal import MoEPlacement
 
-/// One matrix with what belongs to it; valid while the bank lives.
+/// One matrix, or the rows of it that a node reads, with what belongs to it; valid while the bank lives.
 package struct BorrowedMatrix {
   package var matrix: moe_matrix
+  /// Row of the whole matrix that is the first of `matrix`.
+  package var firstRow: Int
   /// Added to the product; nil for none.
   package var bias: UnsafePointer<Float>?
   /// Stored column j multiplies input `order[j]`; nil for the identity.
@@ -14,9 +17,10 @@ package struct BorrowedMatrix {
   /// True when kernels on rounded activations can read the matrix, where its format has them.
   package var suitsRounded: Bool
 
-  /// The matrix; it and the bias have to outlive the value.
-  package init(_ source: PackedMatrix, bias: [Float]? = nil) {
-    matrix = source.borrowed
+  /// The matrix as node `node` reads it; it and the bias have to outlive the value.
+  package init(_ source: PackedMatrix, bias: [Float]? = nil, on node: Int = 0) {
+    let shard = source.shard(on: node)
+    (matrix, firstRow) = (source.borrowed(shard), shard.rows.lowerBound)
     self.bias = bias.flatMap { $0.withUnsafeBufferPointer { $0.baseAddress } }
     order = source.inputOrder.flatMap { $0.withUnsafeBufferPointer { $0.baseAddress } }
     segment = source.segment
@@ -29,22 +33,42 @@ package struct BorrowedExpert {
   package var gate: BorrowedMatrix, up: BorrowedMatrix, down: BorrowedMatrix
 }
 
-/// All experts of a bank. Owns the arrays that the values point into.
-package final class BorrowedExperts: @unchecked Sendable {
-  private let owners: [Expert]
-  package let values: UnsafePointer<BorrowedExpert>
+/// The experts of a bank where the tasks of a call find them; valid while the bank lives.
+package struct ExpertTable {
+  let values: UnsafePointer<BorrowedExpert>
+  let count: Int
+  /// For every expert the nodes that hold all of it, as bits; nil for a bank in one place.
+  let copies: UnsafePointer<UInt64>?
 
-  init(_ experts: [Expert]) {
-    owners = experts
-    let values = UnsafeMutablePointer<BorrowedExpert>.allocate(capacity: experts.count)
-    for (index, expert) in experts.enumerated() {
-      let up = BorrowedMatrix(expert.up, bias: expert.upBias)
-      (values + index).initialize(
-        to: BorrowedExpert(
-          gate: expert.gate.map { BorrowedMatrix($0, bias: expert.gateBias) } ?? up, up: up,
-          down: BorrowedMatrix(expert.down, bias: expert.downBias)))
+  /// The expert with the rows that `home` computes, read from the node `node` itself where that has a copy.
+  package func callAsFunction(_ expert: Int, of home: Int, on node: Int) -> UnsafePointer<BorrowedExpert> {
+    guard let copies else { return values + expert }
+    return values + (copies[expert] >> UInt64(node) & 1 == 1 ? node : home) * count + expert
+  }
+}
+
+/// All experts of a bank, once for each node of its placement. Owns the arrays that the values point into.
+package final class BorrowedExperts: @unchecked Sendable {
+  private let owners: [Expert], nodes: BankNodes?
+  private let values: UnsafeMutablePointer<BorrowedExpert>
+
+  init(_ experts: [Expert], _ nodes: BankNodes?) {
+    (owners, self.nodes) = (experts, nodes)
+    let count = nodes?.map.count ?? 1
+    values = .allocate(capacity: count * experts.count)
+    for node in 0..<count {
+      for (index, expert) in experts.enumerated() {
+        let up = BorrowedMatrix(expert.up, bias: expert.upBias, on: node)
+        (values + node * experts.count + index).initialize(
+          to: BorrowedExpert(
+            gate: expert.gate.map { BorrowedMatrix($0, bias: expert.gateBias, on: node) } ?? up, up: up,
+            down: BorrowedMatrix(expert.down, bias: expert.downBias, on: node)))
+      }
     }
-    self.values = UnsafePointer(values)
+  }
+
+  package var table: ExpertTable {
+    ExpertTable(values: UnsafePointer(values), count: owners.count, copies: nodes.map { UnsafePointer($0.copies) })
   }
 
   deinit { values.deallocate() }

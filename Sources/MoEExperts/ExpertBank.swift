@@ -30,6 +30,18 @@ public struct Expert: Sendable {
     self.downBias = downBias
   }
 
+  /// Gate, up and down.
+  package var matrices: [PackedMatrix] { [gate, up, down].compactMap { $0 } }
+
+  /// The expert with other matrices of the same shapes, in the order of `matrices`.
+  func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> Expert {
+    var expert = self
+    expert.gate = gate.map(replace)
+    expert.up = replace(up)
+    expert.down = replace(down)
+    return expert
+  }
+
   /// Bytes of the matrices in their published formats.
   package var publishedBytes: Int { (gate?.publishedBytes ?? 0) + up.publishedBytes + down.publishedBytes }
 
@@ -97,6 +109,8 @@ public struct ExpertBank: Sendable {
   package let reordersColumns: Bool
   /// Formats of the gate and up matrices, and of the down matrices, that kernels on rounded activations can read where their format has one.
   package let gateUpFormats: [WeightFormat], downFormats: [WeightFormat]
+  /// Which node computes what of the experts; nil for a bank in one place.
+  package private(set) var nodes: BankNodes?
   /// The experts as the tasks of a call read them.
   package private(set) var borrowed: BorrowedExperts
 
@@ -104,6 +118,8 @@ public struct ExpertBank: Sendable {
   public init(_ experts: [Expert], activation: ExpertActivation, weightOnInput: Bool = false, outputScale: Float = 1, name: String = "experts")
     throws(ShapeError)
   {
+    // Parts of a bank that lies on several nodes.
+    let experts = experts.map { $0.replacingMatrices(\.gathered) }
     guard let first = experts.first else { throw ShapeError(tensor: name, reason: "there is no expert") }
     for (index, expert) in experts.enumerated() {
       let gate = expert.gate ?? expert.up
@@ -128,18 +144,19 @@ public struct ExpertBank: Sendable {
     reordersColumns = experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil || $0.down.inputOrder != nil }
     gateUpFormats = formats(of: experts.lazy.map(\.up)).union(formats(of: experts.lazy.compactMap(\.gate))).sorted { $0.index < $1.index }
     downFormats = formats(of: experts.lazy.map(\.down)).sorted { $0.index < $1.index }
-    borrowed = BorrowedExperts(experts)
+    borrowed = BorrowedExperts(experts, nil)
   }
 
-  /// The bank with other matrices of the same shapes; `replace` sees gate, up and down of one expert after the other.
-  package func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> ExpertBank {
+  /// Gate, up and down of one expert after the other.
+  package var matrices: [PackedMatrix] { experts.flatMap(\.matrices) }
+
+  /// The bank with other matrices of the same shapes, which may lie on several nodes where these are given; `replace` sees them in the order
+  /// of `matrices`.
+  package func replacingMatrices(on nodes: BankNodes? = nil, _ replace: (PackedMatrix) -> PackedMatrix) -> ExpertBank {
     var bank = self
-    for index in experts.indices {
-      bank.experts[index].gate = experts[index].gate.map(replace)
-      bank.experts[index].up = replace(experts[index].up)
-      bank.experts[index].down = replace(experts[index].down)
-    }
-    bank.borrowed = BorrowedExperts(bank.experts)
+    bank.experts = experts.map { $0.replacingMatrices { nodes == nil ? replace($0).gathered : replace($0) } }
+    bank.nodes = nodes
+    bank.borrowed = BorrowedExperts(bank.experts, nodes)
     return bank
   }
 

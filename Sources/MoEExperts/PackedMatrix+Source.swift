@@ -31,7 +31,7 @@ extension PackedMatrix {
 
   /// Lets the system take back pages of rows that were read, where they can be read again from a file.
   package func giveBack(_ rows: Range<Int>) {
-    file?.giveBack(codes(rows))
+    file?.giveBack(bytes(of: rows))
     guard let scales, let file = scales.owner as? any FilePages, scales.groupRows == 1, !scales.isFlat else { return }
     let first = rows.lowerBound * scales.stride, end = min(rows.upperBound * scales.stride, scales.span)
     if first < end { file.giveBack(UnsafeRawBufferPointer(start: scales.values + first * scales.width, count: (end - first) * scales.width)) }

@@ -34,6 +34,8 @@ public struct PackedMatrix: @unchecked Sendable {
   private let group: Int
   let data: UnsafeRawPointer
   let owner: AnyObject
+  /// What each node of a placement holds, and last what they share; empty for panels in one place and for rows.
+  package let shards: [PanelShard]
 
   /// - Parameter step: rows from one of the matrix to the next in memory.
   init(
@@ -52,10 +54,21 @@ public struct PackedMatrix: @unchecked Sendable {
     self.scales = scales
     group = scales?.group ?? 0
     self.inputOrder = inputOrder
+    shards = []
   }
 
   /// The same matrix in panels at `data`, packed from `source`.
   package init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, owner: AnyObject) {
+    self.init(panelsOf: source, data: data, shards: [], owner: owner)
+  }
+
+  /// The same matrix in panels that several nodes hold, and last what these share; every row is in some shard.
+  package init(panelsOf source: PackedMatrix, shards: [PanelShard], owner: AnyObject) {
+    let largest = shards.max { $0.rows.count < $1.rows.count }!
+    self.init(panelsOf: source, data: largest.data, shards: shards, owner: owner)
+  }
+
+  private init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, shards: [PanelShard], owner: AnyObject) {
     format = source.format
     layout = .panels
     publishedBytes = source.publishedBytes
@@ -66,12 +79,14 @@ public struct PackedMatrix: @unchecked Sendable {
     group = source.group
     inputOrder = source.inputOrder
     self.data = data
+    self.shards = shards
     self.owner = owner
   }
 
-  /// Bytes that the matrix keeps in memory: codes, scales, zero points and input order.
+  /// Bytes that the matrix keeps in memory: codes, scales, zero points and input order; every copy where several nodes have one.
   public var residentBytes: Int {
-    layout == .panels ? panelBytes + orderBytes : publishedBytes + orderBytes
+    guard shards.isEmpty else { return shards.reduce(orderBytes) { $0 + panelBytes(rows: $1.rows.count) } }
+    return layout == .panels ? panelBytes + orderBytes : publishedBytes + orderBytes
   }
 
   /// Bytes of the values in the published format: codes, scales and zero points.
@@ -95,7 +110,10 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   /// Bytes of all panels.
-  package var panelBytes: Int { panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * bytesOfPanel }
+  package var panelBytes: Int { panelBytes(rows: rows) }
+
+  /// Bytes of the panels of some rows from the first of a panel on.
+  package func panelBytes(rows: Int) -> Int { panelRows == 0 ? 0 : (rows + panelRows - 1) / panelRows * bytesOfPanel }
 
   /// Bytes that the matrix would keep in another layout; nil for panels where they grow it by an eighth at most.
   package func residentBytes(in wanted: WeightLayout?) -> Int { layout(wanted) == .panels ? panelBytes + orderBytes : residentBytes }
@@ -116,7 +134,7 @@ public struct PackedMatrix: @unchecked Sendable {
   /// columns, which hold whole blocks of every format.
   package var segment: Int { max(1, ((columns + 7) / 8 + 255) / 256) * 256 }
 
-  /// The matrix as the kernels take it; valid while `self` lives.
+  /// The matrix as the kernels take it; valid while `self` lives, and without codes where no node holds all rows: see `borrowed(_:)`.
   package var borrowed: moe_matrix {
     var matrix = moe_matrix()
     matrix.format = format.index
@@ -137,11 +155,12 @@ public struct PackedMatrix: @unchecked Sendable {
   public func decoded(rows first: Int = 0, count: Int? = nil) -> [Float] {
     let count = count ?? rows - first
     precondition(first >= 0 && count >= 0 && first + count <= rows)
-    var matrix = borrowed
     var stored = [Float](repeating: 0, count: columns)
     var values = [Float](repeating: 0, count: count * columns)
     for row in 0..<count where columns > 0 {
-      moe_matrix_decode(&matrix, Int64(first + row), 0, Int64(columns), &stored)
+      let shard = shard(holding: first + row)
+      var matrix = borrowed(shard)
+      moe_matrix_decode(&matrix, Int64(first + row - shard.rows.lowerBound), 0, Int64(columns), &stored)
       for column in 0..<columns { values[row * columns + (inputOrder.map { Int($0[column]) } ?? column)] = stored[column] }
     }
     return values

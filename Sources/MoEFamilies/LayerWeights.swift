@@ -37,12 +37,7 @@ extension LayerWeights {
 
   /// Bytes of the same weights in another layout; nil for the one that a layer on the CPU chooses by itself.
   public func residentBytes(in layout: WeightLayout?) -> Int {
-    var bytes = residentBytes
-    _ = replacingMatrices { matrix in
-      bytes += matrix.residentBytes(in: layout) - matrix.residentBytes
-      return matrix
-    }
-    return bytes
+    matrices.reduce(residentBytes) { $0 + $1.residentBytes(in: layout) - $1.residentBytes }
   }
 
   /// Bytes, in their published formats, of the matrices that every token is multiplied with.
@@ -50,15 +45,23 @@ extension LayerWeights {
     (shared?.experts[0].publishedBytes ?? 0) + (latentIn?.publishedBytes ?? 0) + (latentOut?.publishedBytes ?? 0)
   }
 
-  /// The weights with other matrices of the same shapes.
-  package func replacingMatrices(_ replace: (PackedMatrix) -> PackedMatrix) -> LayerWeights {
+  /// All matrices: of the routed experts, the shared one, the projections.
+  package var matrices: [PackedMatrix] { banks.flatMap(\.matrices) + projections }
+
+  /// The weights with other matrices of the same shapes, experts' on nodes where these are given; `replace` sees them in the order of `matrices`.
+  package func replacingMatrices(
+    on nodes: (experts: BankNodes, shared: BankNodes?)? = nil, _ replace: (PackedMatrix) -> PackedMatrix
+  ) -> LayerWeights {
     var weights = self
-    weights.experts = experts.replacingMatrices(replace)
-    weights.shared = shared?.replacingMatrices(replace)
+    weights.experts = experts.replacingMatrices(on: nodes?.experts, replace)
+    weights.shared = shared?.replacingMatrices(on: nodes?.shared, replace)
     weights.latentIn = latentIn.map(replace)
     weights.latentOut = latentOut.map(replace)
     return weights
   }
+
+  /// The weights without nodes: what these divide among them is copied together.
+  package var inOnePlace: LayerWeights { banks.allSatisfy { $0.nodes == nil } ? self : replacingMatrices { $0 } }
 
   /// Demands that every part has the sizes of `configuration`: kernels trust them.
   ///

@@ -29,6 +29,8 @@ public enum MoEError: Error, CustomStringConvertible {
   case rows(expected: [Int], found: [Int])
   /// A machine resource: threads, devices.
   case machine(String)
+  /// A placement that is none for this layer and machine.
+  case placement(PlacementError)
   /// A call into OpenCL failed; the same weights may be computed on the CPU.
   case openCL(OpenCLError)
   /// Another call is using the workspace.
@@ -49,6 +51,7 @@ public enum MoEError: Error, CustomStringConvertible {
       "no MoE layer \(layer); found \(found.isEmpty ? "none" : found.prefix(8).joined(separator: ", ") + (found.count > 8 ? ", .. (\(found.count))" : ""))"
     case .rows(let expected, let found): "expected rows of shape \(expected), found \(found)"
     case .machine(let reason): reason
+    case .placement(let error): "\(error)"
     case .openCL(let error): "\(error)"
     case .workspaceInUse: "the workspace is in use by another call; a workspace serves one call at a time"
     }
@@ -62,6 +65,11 @@ public enum MoEError: Error, CustomStringConvertible {
   /// Runs `body`, turning a shape error into this type.
   package static func shaping<T>(_ body: () throws(ShapeError) -> T) throws(MoEError) -> T {
     do { return try body() } catch { throw .shape(error) }
+  }
+
+  /// Runs `body`, turning a placement's error into this type.
+  package static func placing<T>(_ body: () throws(PlacementError) -> T) throws(MoEError) -> T {
+    do { return try body() } catch { throw .placement(error) }
   }
 
   /// Runs `body`, turning a device's error into this type.

@@ -33,8 +33,8 @@ extension CPUBackend: GroupedGEMMBackend {
     let scratch = scratch(routed, shared, columns: \.hidden, step: gateUpStep, in: memory)
     func work(_ pass: ExpertPass, _ input: StageInput) -> GateUpWork {
       GateUpWork(
-        product: Product(kernels: kernels.row, input: input), cut: cut(pass, pass.bank.intermediate, step: gateUpStep),
-        experts: pass.bank.borrowed.values, activation: pass.bank.activation.borrowed, isGated: pass.bank.isGated, hidden: pass.bank.hidden,
+        product: Product(kernels: kernels.row, input: input), cut: cut(pass, pass.bank.intermediate, step: gateUpStep, \.gateUp),
+        experts: pass.bank.borrowed.table, activation: pass.bank.activation.borrowed, isGated: pass.bank.isGated, hidden: pass.bank.hidden,
         activated: pass.activated, rounded: feedsDown ? StageInput(downOf: pass, self).rounded : nil, scratch: scratch)
     }
     pool.run(both(shared, sharedInput, work), work(routed, input), queues: memory.queues)
@@ -43,10 +43,12 @@ extension CPUBackend: GroupedGEMMBackend {
 
   package func downCombined(_ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, adding: Bool, _ memory: StageMemory) {
     let scratch = scratch(routed, shared, columns: \.intermediate, step: stripStep, in: memory)
-    if suitsStrips(routed.plan, output.columns) {
+    if suitsStrips(routed, shared, output.columns) {
       func part(_ pass: ExpertPass) -> StripPart { StripPart(pass, StageInput(downOf: pass, self), kernels.row) }
+      let cut = Pieces(
+        RowGroups(everyRow: 1), weightRows: output.columns, step: stripStep, dividedBy: routed.bank.nodes?.down, in: routed.memory.pieces)
       pool.run(
-        StripWork(routed: part(routed), shared: shared.map(part), output: output, adding: adding, step: stripStep, scratch: scratch),
+        StripWork(routed: part(routed), shared: shared.map(part), output: output, adding: adding, cut: cut, scratch: scratch),
         queues: memory.queues)
     } else {
       pool.run(shared.map { work($0, into: $0.outputs, scratch) }, work(routed, into: routed.outputs, scratch), queues: memory.queues)
@@ -64,8 +66,8 @@ extension CPUBackend: GroupedGEMMBackend {
 
   private func work(_ pass: ExpertPass, into outputs: FloatRows, _ scratch: StageScratch) -> DownWork {
     DownWork(
-      product: Product(kernels: kernels.row, input: StageInput(downOf: pass, self)), cut: cut(pass, pass.bank.hidden, step: downStep),
-      experts: pass.bank.borrowed.values, outputs: outputs, scratch: scratch)
+      product: Product(kernels: kernels.row, input: StageInput(downOf: pass, self)), cut: cut(pass, pass.bank.hidden, step: downStep, \.down),
+      experts: pass.bank.borrowed.table, outputs: outputs, scratch: scratch)
   }
 
   package func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool) {
@@ -84,10 +86,11 @@ extension CPUBackend: GroupedGEMMBackend {
     withExtendedLifetime(matrix) {}
   }
 
-  /// True where an expert has rows enough that reading its weights in one go matters less than writing and reading the rows behind down, and a
-  /// thread strips enough for all to finish together.
-  private func suitsStrips(_ plan: DispatchPlan, _ columns: Int) -> Bool {
-    plan.rows >= 16 * plan.activeExperts.count && (pool.threads == 1 || columns >= 4 * stripStep * pool.threads)
+  /// True where an expert has rows enough that reading its weights in one go matters less than writing and reading the rows behind down, a
+  /// thread strips enough for all to finish together, and a strip of all experts one home.
+  private func suitsStrips(_ routed: ExpertPass, _ shared: ExpertPass?, _ columns: Int) -> Bool {
+    let plan = routed.plan, others = shared?.bank.nodes, hasOneHome = routed.bank.nodes?.hasOneHome(with: others) ?? (others == nil)
+    return hasOneHome && plan.rows >= 16 * plan.activeExperts.count && (pool.threads == 1 || columns >= 4 * stripStep * pool.threads)
   }
 
   /// - Parameter columns: width of a bank's rows that meet its weights.
@@ -99,16 +102,17 @@ extension CPUBackend: GroupedGEMMBackend {
       reorders: routed.bank.reordersColumns || shared?.bank.reordersColumns == true, step: step, in: memory.scratch)
   }
 
-  private func cut(_ pass: ExpertPass, _ weightRows: Int, step: Int) -> Pieces {
-    cut(RowGroups(pass.plan), weightRows, step: step, in: pass.memory)
+  private func cut(_ pass: ExpertPass, _ weightRows: Int, step: Int, _ division: (BankNodes) -> RowDivision) -> Pieces {
+    cut(RowGroups(pass.plan), weightRows, step: step, dividedBy: pass.bank.nodes.map(division), in: pass.memory)
   }
 
-  private func cut(_ groups: RowGroups, _ weightRows: Int, step: Int, in memory: PassMemory) -> Pieces {
+  private func cut(_ groups: RowGroups, _ weightRows: Int, step: Int, dividedBy division: RowDivision? = nil, in memory: PassMemory) -> Pieces {
     let whole = groups.count * ((weightRows + step - 1) / step), wanted = 8 * pool.threads
     let parts = (wanted + max(1, whole) - 1) / max(1, whole)
     let part = (groups.rows + parts - 1) / parts
     return Pieces(
-      groups, weightRows: weightRows, step: step, part: parts > 1 ? max(1, (part + tokenTile - 1) / tokenTile) * tokenTile : nil, in: memory.pieces)
+      groups, weightRows: weightRows, step: step, part: parts > 1 ? max(1, (part + tokenTile - 1) / tokenTile) * tokenTile : nil,
+      dividedBy: division, in: memory.pieces)
   }
 
   /// True when the format is multiplied on rounded activations.

@@ -2,56 +2,84 @@
 
 internal import CMoEKernels
 package import MoEExperts
-internal import MoEPlacement
+package import MoEPlacement
 package import MoETensors
 internal import Synchronization
 
 /// Where matrices come to lie as panels in one buffer; those that take none stay as they are.
 package struct PanelPlan: Sendable {
   package let matrices: [PackedMatrix]
-  /// Bytes of the buffer.
-  package let byteCount: Int
-  private let places: [Int?]
+  /// Bytes of the buffer: those of each node, and last those that the nodes share; one range for panels in one place.
+  package let regions: [Range<Int>]
+  /// For every matrix what each region holds of it; none where it stays as it is.
+  private let shards: [[Shard]]
   fileprivate let pieces: [Piece]
+  /// Pieces of each region.
+  fileprivate let regionPieces: [Range<Int>]
 
-  /// Rows that one task packs.
+  /// Rows of a matrix, and where the first one's panel lies in the buffer.
+  private struct Shard {
+    let rows: Range<Int>
+    let place: Int
+  }
+
+  /// Rows that one task packs, and where their panels come to lie.
   fileprivate struct Piece {
     let matrix: Int
     let rows: Range<Int>
+    let place: Int
   }
 
-  /// - Parameter layout: panels, or nil for panels where they grow a matrix by an eighth at most.
-  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?) {
-    var places: [Int?] = [], pieces: [Piece] = [], end = 0
-    for (index, matrix) in matrices.enumerated() {
-      guard matrix.layout == .rows, matrix.layout(layout) == .panels else {
-        places.append(nil)
-        continue
+  /// - Parameters:
+  ///   - layout: panels, or nil for panels where they grow a matrix by an eighth at most.
+  ///   - holdings: for every matrix the rows that each node holds, and last those that the nodes share; nil for one place. With these, matrices
+  ///     that lie in panels already are copied.
+  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil) {
+    var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [Piece] = [], regions: [Range<Int>] = [], regionPieces: [Range<Int>] = []
+    var end = 0
+    for region in 0..<(holdings?.first?.count ?? 1) {
+      // A large page is one node's.
+      if region > 0 { end = (end + largePage - 1) / largePage * largePage }
+      let start = end, first = pieces.count
+      for (index, matrix) in matrices.enumerated() {
+        guard matrix.layout(layout) == .panels, matrix.layout == .rows || holdings != nil else { continue }
+        let rows = holdings?[index][region] ?? 0..<matrix.rows
+        shards[index].append(Shard(rows: rows, place: end))
+        pieces += Self.pieces(of: matrix, index, rows, at: end)
+        end += (matrix.panelBytes(rows: rows.count) + 63) / 64 * 64
       }
-      places.append(end)
-      end += (matrix.panelBytes + 63) / 64 * 64
-      let step = max(1, pieceBytes / max(1, matrix.rowBytes * matrix.panelRows)) * matrix.panelRows
-      for first in stride(from: 0, to: matrix.rows, by: step) {
-        pieces.append(Piece(matrix: index, rows: first..<min(first + step, matrix.rows)))
-      }
+      regions.append(start..<end)
+      regionPieces.append(first..<pieces.count)
     }
-    self.matrices = matrices
-    self.places = places
-    self.pieces = pieces
-    byteCount = end
+    (self.matrices, self.shards, self.pieces, self.regions, self.regionPieces) = (matrices, shards, pieces, regions, regionPieces)
   }
 
-  /// The matrices that get panels, with their places in the buffer, in its order.
-  package var packed: [(matrix: PackedMatrix, place: Int)] { zip(matrices, places).compactMap { matrix, place in place.map { (matrix, $0) } } }
+  private static func pieces(of matrix: PackedMatrix, _ index: Int, _ rows: Range<Int>, at place: Int) -> [Piece] {
+    let step = max(1, pieceBytes / max(1, matrix.rowBytes * matrix.panelRows)) * matrix.panelRows
+    var pieces: [Piece] = [], first = rows.lowerBound
+    while first < rows.upperBound {
+      let end = min(first + step, rows.upperBound, matrix.endOfNeighbours(from: first))
+      pieces.append(Piece(matrix: index, rows: first..<end, place: place + matrix.panelBytes(rows: first - rows.lowerBound)))
+      first = end
+    }
+    return pieces
+  }
+
+  /// Bytes of the buffer.
+  package var byteCount: Int { regions.last!.upperBound }
+
+  /// The matrices that get panels in one place, with their places in the buffer, in its order.
+  package var packed: [(matrix: PackedMatrix, place: Int)] {
+    zip(matrices, shards).compactMap { matrix, shards in shards.first.map { (matrix, $0.place) } }
+  }
 
   /// The matrices with panels at `base`, which `owner` keeps alive.
   package func matrices(at base: UnsafeRawPointer, owner: AnyObject) -> [PackedMatrix] {
-    zip(matrices, places).map { matrix, place in place.map { PackedMatrix(panelsOf: matrix, data: base + $0, owner: owner) } ?? matrix }
-  }
-
-  fileprivate func place(of piece: Piece) -> Int {
-    let matrix = matrices[piece.matrix]
-    return places[piece.matrix]! + piece.rows.lowerBound / matrix.panelRows * matrix.bytesOfPanel
+    zip(matrices, shards).map { matrix, shards in
+      if shards.isEmpty { return matrix }
+      if regions.count == 1 { return PackedMatrix(panelsOf: matrix, data: base + shards[0].place, owner: owner) }
+      return PackedMatrix(panelsOf: matrix, shards: shards.map { PanelShard(rows: $0.rows, data: base + $0.place) }, owner: owner)
+    }
   }
 }
 
@@ -60,19 +88,27 @@ extension CPUBackend {
   ///
   /// No page of a mapped file stays in memory for it, so that the two copies never stand there together.
   ///
-  /// - Parameter checksum: set, unless nil, to the checksum of the published bytes that were packed: see `checksum(of:)`.
+  /// - Parameters:
+  ///   - checksum: set, unless nil, to the checksum of the published bytes that were packed: see `checksum(of:)`.
+  ///   - nodes: whose workers pack the regions of a plan that has some.
+  ///   - bind: sees the regions before they are touched.
   /// - Throws: `ShapeError` when there is no memory for the panels, or a file cannot be read.
-  package func pack(_ plan: PanelPlan, checksum: UnsafeMutablePointer<UInt64>? = nil) throws(ShapeError) -> AlignedBuffer {
+  package func pack(
+    _ plan: PanelPlan, checksum: UnsafeMutablePointer<UInt64>? = nil, on nodes: NodeMap? = nil,
+    binding bind: ([UnsafeMutableRawBufferPointer]) -> Void = { _ in }
+  ) throws(ShapeError) -> AlignedBuffer {
     guard let buffer = AlignedBuffer(mapping: plan.byteCount) else {
       throw ShapeError(tensor: "weights in panels", reason: "there is no memory for \(plan.byteCount) bytes")
     }
+    bind(plan.regions.map { UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[$0]) })
     let base = buffer.bytes.baseAddress!
     let memory = GrowableBuffer(), scratch = StageScratch(workers: pool.threads, columns: 0, reorders: false, in: memory)
     defer { withExtendedLifetime(memory) {} }
-    let sums = try read(plan, summing: checksum != nil) { piece, codes, worker in
-      let matrix = plan.matrices[piece.matrix], kernel = kernels.row.pointee.formats[Int(matrix.format.index)]
-      var source = matrix.borrowed(from: piece.rows.lowerBound, codes: codes)
-      kernel.pack(&source, Int64(piece.rows.lowerBound), Int64(piece.rows.upperBound), base + plan.place(of: piece), scratch[worker].gemm)
+    let sums = try read(plan, summing: checksum != nil, on: nodes) { piece, codes, worker in
+      let matrix = plan.matrices[piece.matrix], kernel = kernels.row.pointee.formats[Int(matrix.format.index)], panels = base + piece.place
+      if matrix.layout == .panels { return panels.copyMemory(from: codes.baseAddress!, byteCount: codes.count) }
+      var source = matrix.borrowed(from: piece.rows.lowerBound, codes: codes.baseAddress!)
+      kernel.pack(&source, Int64(piece.rows.lowerBound), Int64(piece.rows.upperBound), panels, scratch[worker].gemm)
     }
     checksum?.pointee = Checksum.of(sums)
     return buffer
@@ -88,37 +124,41 @@ extension CPUBackend {
   /// Pieces of mapped files are read into memory of the worker, which stays in its cache: mapping their pages and giving them back costs
   /// more than the copy.
   private func read(
-    _ plan: PanelPlan, summing: Bool, _ body: (_ piece: PanelPlan.Piece, _ codes: UnsafeRawPointer, _ worker: Int) -> Void
+    _ plan: PanelPlan, summing: Bool, on nodes: NodeMap? = nil,
+    _ body: (_ piece: PanelPlan.Piece, _ codes: UnsafeRawBufferPointer, _ worker: Int) -> Void
   ) throws(ShapeError) -> [UInt64] {
     var readers: [ObjectIdentifier: (any FileReading)?] = [:]
     let files = plan.matrices.map { matrix in
       matrix.file.flatMap { file in
         let reader = readers[ObjectIdentifier(file)] ?? file.reader()
         readers[ObjectIdentifier(file)] = .some(reader)
-        return reader.map { (reader: $0, offset: file.offset(of: matrix.codes(0..<0).baseAddress!)) }
+        return reader.map { (reader: $0, file: file) }
       }
     }
-    let room = plan.pieces.map { $0.rows.count * plan.matrices[$0.matrix].rowBytes }.max() ?? 0
-    let memory = AlignedBuffer(byteCount: pool.threads * room), failure = Mutex<ShapeError?>(nil)
+    let room = plan.pieces.map { plan.matrices[$0.matrix].bytes(of: $0.rows).count }.max() ?? 0
+    let memory = AlignedBuffer(byteCount: pool.threads * room), failure = Mutex<ShapeError?>(nil), queues = GrowableBuffer()
     var sums = [UInt64](repeating: 0, count: summing ? plan.pieces.count : 0)
     sums.withUnsafeMutableBufferPointer { sums in
       nonisolated(unsafe) let sums = sums
-      pool.run(tasks: plan.pieces.count) { index, worker in
-        let piece = plan.pieces[index], matrix = plan.matrices[piece.matrix]
-        var codes = matrix.codes(piece.rows)
-        if let (reader, offset) = files[piece.matrix] {
-          let copy = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[worker * room..<worker * room + codes.count])
-          do throws(ShapeError) { try reader.fill(copy, at: offset + piece.rows.lowerBound * matrix.rowBytes) } catch {
-            return failure.withLock { $0 = $0 ?? error }
+      withoutActuallyEscaping(body) { body in
+        let work = ReadWork(regions: plan.regionPieces, nodes: nodes) { index, worker in
+          let piece = plan.pieces[index], matrix = plan.matrices[piece.matrix]
+          var codes = matrix.bytes(of: piece.rows)
+          if let (reader, file) = files[piece.matrix] {
+            let copy = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[worker * room..<worker * room + codes.count])
+            do throws(ShapeError) { try reader.fill(copy, at: file.offset(of: codes.baseAddress!)) } catch {
+              return failure.withLock { $0 = $0 ?? error }
+            }
+            codes = UnsafeRawBufferPointer(copy)
           }
-          codes = UnsafeRawBufferPointer(copy)
+          if summing {
+            sums[index] = Checksum.of(codes)
+            if piece.rows.lowerBound == 0, let scales = matrix.scaleChecksum { sums[index] = Checksum.of([sums[index], scales]) }
+          }
+          body(piece, codes, worker)
+          matrix.giveBack(piece.rows)
         }
-        if summing {
-          sums[index] = Checksum.of(codes)
-          if piece.rows.lowerBound == 0, let scales = matrix.scaleChecksum { sums[index] = Checksum.of([sums[index], scales]) }
-        }
-        body(piece, codes.baseAddress!, worker)
-        matrix.giveBack(piece.rows)
+        pool.run(work, queues: queues)
       }
     }
     if let error = failure.withLock({ $0 }) { throw error }
@@ -126,5 +166,18 @@ extension CPUBackend {
   }
 }
 
+/// The pieces of a plan, by region; what the nodes share is the last one's.
+private struct ReadWork: PieceWork {
+  let regions: [Range<Int>], nodes: NodeMap?
+  let body: (_ piece: Int, _ worker: Int) -> Void
+
+  var pieces: Int { regions.last!.upperBound }
+  func pieces(of node: Int) -> Range<Int> {
+    regions[node].lowerBound..<(node + 1 == nodes?.count ? pieces : regions[node].upperBound)
+  }
+  func perform(piece: Int, worker: Int, node: Int) { body(piece, worker) }
+}
+
 /// Published bytes that one task packs: what stays in a core's own cache beside its panels.
 private let pieceBytes = 256 << 10
+private let largePage = 2 << 20

@@ -2,6 +2,8 @@
 
 internal import CMoEKernels
 internal import MoEDispatch
+internal import MoEExperts
+internal import MoEPlacement
 internal import MoETensors
 
 /// Rows of activations that meet the weights of a piece at once.
@@ -31,6 +33,11 @@ struct RowGroups {
     let expert = Int(experts[group])
     return offsets[expert]..<offsets[expert + 1]
   }
+
+  /// Which of `all` weight rows a node has to multiply with the rows of a group.
+  func weightRows(of group: Int, on node: Int, _ division: RowDivision?, of all: Int) -> Range<Int> {
+    division.map { $0.rows(of: expert(group), on: node) } ?? 0..<all
+  }
 }
 
 /// One piece.
@@ -38,6 +45,8 @@ struct Piece {
   let expert: Int
   let weightRows: Range<Int>
   let rows: Range<Int>
+  /// The node that has the weight rows; 0 where they are not divided.
+  let home: Int
 
   /// The rows in calls of a kernel: from the start of the expert's, which parts keep to.
   func forEachTile(_ body: (Range<Int>) -> Void) {
@@ -45,11 +54,13 @@ struct Piece {
   }
 }
 
-/// The cut of a stage into pieces: expert after expert, weight rows after weight rows, parts of its rows.
+/// The cut of a stage into pieces: node after node, expert after expert, weight rows after weight rows, parts of its rows.
 struct Pieces {
   private let groups: RowGroups
   private let weightRows: Int, step: Int, part: Int
-  /// First piece of every group, and the end.
+  /// Which weight rows of an expert are a node's; nil where there is one place for all.
+  private let division: RowDivision?
+  /// First piece of every group on every node, and the end.
   private let firsts: UnsafePointer<Int>
   let count: Int
 
@@ -57,25 +68,38 @@ struct Pieces {
   ///   - step: weight rows of a piece.
   ///   - part: the most rows of a piece, whole tiles; nil for all rows of an expert.
   ///   - memory: a place that keeps the list until the stage ends.
-  init(_ groups: RowGroups, weightRows: Int, step: Int, part: Int? = nil, in memory: GrowableBuffer) {
-    let part = part ?? max(1, groups.rows), cuts = (weightRows + step - 1) / step
-    let firsts: UnsafeMutablePointer<Int> = memory.room(for: groups.count + 1)
+  init(_ groups: RowGroups, weightRows: Int, step: Int, part: Int? = nil, dividedBy division: RowDivision? = nil, in memory: GrowableBuffer) {
+    let part = part ?? max(1, groups.rows), lists = groups.count * (division?.count ?? 1)
+    let firsts: UnsafeMutablePointer<Int> = memory.room(for: lists + 1)
     firsts[0] = 0
-    for group in 0..<groups.count { firsts[group + 1] = firsts[group] + cuts * ((groups.rows(of: group).count + part - 1) / part) }
-    (self.groups, self.weightRows, self.step, self.part) = (groups, weightRows, step, part)
-    (self.firsts, count) = (UnsafePointer(firsts), firsts[groups.count])
+    for list in 0..<lists {
+      let (home, group) = list.quotientAndRemainder(dividingBy: groups.count)
+      let cuts = (groups.weightRows(of: group, on: home, division, of: weightRows).count + step - 1) / step
+      firsts[list + 1] = firsts[list] + cuts * ((groups.rows(of: group).count + part - 1) / part)
+    }
+    (self.groups, self.weightRows, self.step, self.part, self.division) = (groups, weightRows, step, part, division)
+    (self.firsts, count) = (UnsafePointer(firsts), firsts[lists])
   }
 
+  /// The nodes that the weights are divided over.
+  var nodes: NodeMap? { division?.nodes }
+
+  /// Pieces of a node.
+  func pieces(of node: Int) -> Range<Int> { firsts[node * groups.count]..<firsts[(node + 1) * groups.count] }
+
   subscript(piece: Int) -> Piece {
-    var group = 0, end = groups.count
-    while end - group > 1 {
-      let middle = (group + end) / 2
-      if firsts[middle] <= piece { group = middle } else { end = middle }
+    var list = 0, end = groups.count * (division?.count ?? 1)
+    while end - list > 1 {
+      let middle = (list + end) / 2
+      if firsts[middle] <= piece { list = middle } else { end = middle }
     }
-    let rows = groups.rows(of: group), parts = (rows.count + part - 1) / part
-    let (cut, index) = (piece - firsts[group]).quotientAndRemainder(dividingBy: parts)
-    let first = cut * step, start = rows.lowerBound + index * part
+    let (home, group) = division == nil ? (0, list) : list.quotientAndRemainder(dividingBy: groups.count)
+    let weights = groups.weightRows(of: group, on: home, division, of: weightRows), rows = groups.rows(of: group)
+    let parts = (rows.count + part - 1) / part
+    let (cut, index) = (piece - firsts[list]).quotientAndRemainder(dividingBy: parts)
+    let first = weights.lowerBound + cut * step, start = rows.lowerBound + index * part
     return Piece(
-      expert: groups.expert(group), weightRows: first..<min(first + step, weightRows), rows: start..<min(start + part, rows.upperBound))
+      expert: groups.expert(group), weightRows: first..<min(first + step, weights.upperBound), rows: start..<min(start + part, rows.upperBound),
+      home: home)
   }
 }

@@ -64,7 +64,7 @@ struct InputWork: PieceWork {
 
   var pieces: Int { cut?.count ?? 0 }
 
-  func perform(piece: Int, worker: Int) {
+  func perform(piece: Int, worker: Int, node: Int) {
     let tile = cut.unsafelyUnwrapped[piece].rows
     if let source, let tokens, let weights {
       for row in tile {

@@ -18,10 +18,11 @@ struct Product {
   ) {
     var matrix = weights.matrix
     let kernel = kernels.pointee.formats + Int(matrix.format)
-    let first = Int64(weightRows.lowerBound), last = Int64(weightRows.upperBound), count = Int64(tile.count)
+    let ownRows = weightRows.lowerBound - weights.firstRow..<weightRows.upperBound - weights.firstRow
+    let first = Int64(ownRows.lowerBound), last = Int64(ownRows.upperBound), count = Int64(tile.count)
     let list = input.list.map { $0 + tile.lowerBound }, rows = list == nil ? input.rows.row(tile.lowerBound) : input.rows.base
     if let rounded = input.rounded, let place = rounded.tile(of: weights, row: tile.lowerBound) {
-      rounded.multiply(&matrix, weightRows, place, count: tile.count, segment: segment, into: out, stride: stride, scratch)
+      rounded.multiply(&matrix, ownRows, place, count: tile.count, segment: segment, into: out, stride: stride, scratch)
     } else if let order = weights.order {
       reorder(rows, list, tile.count, by: order, columns: Int(matrix.columns), into: scratch.inputs)
       kernel.pointee.gemm(&matrix, first, last, scratch.inputs, matrix.columns, nil, count, Int64(segment), out, Int64(stride), scratch.gemm)
@@ -49,7 +50,7 @@ struct Product {
 
 /// act(gate x) * up x, some of the intermediate rows of one expert a piece.
 struct GateUpWork: PieceWork {
-  let product: Product, cut: Pieces, experts: UnsafePointer<BorrowedExpert>
+  let product: Product, cut: Pieces, experts: ExpertTable
   let activation: moe_expert_activation, isGated: Bool, hidden: Int
   let activated: FloatRows
   /// Takes, rounded, the rows of experts whose down reads them so; nil to leave all of them as f32 in `activated`.
@@ -57,9 +58,12 @@ struct GateUpWork: PieceWork {
   let scratch: StageScratch
 
   var pieces: Int { cut.count }
+  var nodes: NodeMap? { cut.nodes }
+  func pieces(of node: Int) -> Range<Int> { cut.pieces(of: node) }
 
-  func perform(piece: Int, worker: Int) {
-    let piece = cut[piece], weightRows = piece.weightRows, width = weightRows.count, scratch = scratch[worker], expert = experts + piece.expert
+  func perform(piece: Int, worker: Int, node: Int) {
+    let piece = cut[piece], weightRows = piece.weightRows, width = weightRows.count, scratch = scratch[worker]
+    let expert = experts(piece.expert, of: piece.home, on: node)
     piece.forEachTile { tile in
       product(expert.pointee.up, weightRows, tile, segment: hidden, into: scratch.up, stride: width, scratch)
       if isGated { product(expert.pointee.gate, weightRows, tile, segment: hidden, into: scratch.gate, stride: width, scratch) }
@@ -77,12 +81,15 @@ struct GateUpWork: PieceWork {
 
 /// down a, some of the output rows of one expert a piece.
 struct DownWork: PieceWork {
-  let product: Product, cut: Pieces, experts: UnsafePointer<BorrowedExpert>, outputs: FloatRows, scratch: StageScratch
+  let product: Product, cut: Pieces, experts: ExpertTable, outputs: FloatRows, scratch: StageScratch
 
   var pieces: Int { cut.count }
+  var nodes: NodeMap? { cut.nodes }
+  func pieces(of node: Int) -> Range<Int> { cut.pieces(of: node) }
 
-  func perform(piece: Int, worker: Int) {
-    let piece = cut[piece], weightRows = piece.weightRows, scratch = scratch[worker], expert = experts + piece.expert
+  func perform(piece: Int, worker: Int, node: Int) {
+    let piece = cut[piece], weightRows = piece.weightRows, scratch = scratch[worker]
+    let expert = experts(piece.expert, of: piece.home, on: node)
     piece.forEachTile { tile in
       product(
         expert.pointee.down, weightRows, tile, segment: expert.pointee.down.segment, into: outputs.row(tile.lowerBound) + weightRows.lowerBound,
@@ -97,7 +104,7 @@ struct ProjectWork: PieceWork {
 
   var pieces: Int { cut.count }
 
-  func perform(piece: Int, worker: Int) {
+  func perform(piece: Int, worker: Int, node: Int) {
     let piece = cut[piece], weightRows = piece.weightRows, scratch = scratch[worker]
     piece.forEachTile { tile in
       product(

@@ -12,19 +12,34 @@ package enum CPUBinding {
   /// A CPU for each of `workers`, of those that may be used; empty when that and the caller are more threads than CPUs.
   ///
   /// CPUs to which fewest threads of the process are bound come first, then those that are no second hardware thread of a core,
-  /// the caller's last.
+  /// the caller's last. On several nodes these take turns, by their numbers of CPUs.
   ///
   /// - Parameters:
+  ///   - nodes: the CPUs of each node; none for one node.
   ///   - bound: how many threads of the process are bound to a CPU.
   ///   - caller: the CPU that the caller runs on.
   ///   - siblings: for a CPU the hardware threads of its core.
-  package static func cpus(for workers: Int, of usable: [Int], bound: [Int: Int], caller: Int?, siblings: (Int) -> [Int]) -> [Int] {
+  package static func cpus(
+    for workers: Int, of usable: [Int], on nodes: [[Int]] = [], bound: [Int: Int], caller: Int?, siblings: (Int) -> [Int]
+  ) -> [Int] {
     guard workers < usable.count else { return [] }
     let keys = usable.map { cpu in
       let rank = siblings(cpu).filter(usable.contains).firstIndex(of: cpu) ?? 0
       return [bound[cpu] ?? 0, rank, cpu == caller ? 1 : 0, cpu]
     }
-    return keys.sorted { $0.lexicographicallyPrecedes($1) }.prefix(workers).map { $0[3] }
+    let ranked = keys.sorted { $0.lexicographicallyPrecedes($1) }.map { $0[3] }
+    return inTurn(ranked, nodes).prefix(workers).map { $0 }
+  }
+
+  /// The CPUs so that any number of first ones is spread over the nodes as all are; the order within a node stays.
+  private static func inTurn(_ ranked: [Int], _ nodes: [[Int]]) -> [Int] {
+    guard nodes.count > 1 else { return ranked }
+    var turns: [(turn: Double, rank: Int)] = []
+    for node in nodes {
+      let ranks = ranked.indices.filter { node.contains(ranked[$0]) }
+      turns += ranks.enumerated().map { (Double($0.offset + 1) / Double(ranks.count), $0.element) }
+    }
+    return turns.sorted { $0 < $1 }.map { ranked[$0.rank] }
   }
 
   /// How many threads of this process are bound to one CPU alone, by CPU; what the system tells stands for a list that pools would share.

@@ -24,6 +24,8 @@ final class Crew: Sendable {
   private let spinNanoseconds: UInt64
   /// The CPUs that the pool's maker could use.
   private let cpus: [Int]
+  /// Those of each node, where there are several.
+  private let nodes: [[Int]]
   private let pinning: Pinning
   private let remaining = Atomic<Int>(0)
   private let unfinished = Atomic<Int>(0)
@@ -50,10 +52,14 @@ final class Crew: Sendable {
     case besideCaller
     /// One to which fewest threads of the process are bound.
     case apart
+    /// Any of a node.
+    case toNodes
   }
 
-  /// - Parameter cpus: what the workers may run on.
-  init(threads: Int, spinNanoseconds: UInt64, cpus: [Int], pinning: Pinning) throws(PoolError) {
+  /// - Parameters:
+  ///   - cpus: what the workers may run on.
+  ///   - nodes: those of each node, where there are several.
+  init(threads: Int, spinNanoseconds: UInt64, cpus: [Int], nodes: [[Int]], pinning: Pinning) throws(PoolError) {
     var key = pthread_key_t()
     let status = pthread_key_create(&key, nil)
     guard status == 0 else { throw .failed(call: "pthread_key_create", status: status) }
@@ -61,6 +67,7 @@ final class Crew: Sendable {
     self.threads = threads
     self.spinNanoseconds = spinNanoseconds
     self.cpus = cpus
+    self.nodes = nodes
     self.pinning = pinning
     job = .allocate(capacity: 1)
     job.initialize(to: Job(tasks: 0, work: UnsafeRawPointer(job), type: NoWork.self))
@@ -199,13 +206,14 @@ final class Crew: Sendable {
     let own = pinnedCPUs(), shared = CPULimits.allowedCPUs() == cpus ? [] : cpus
     for worker in 1..<threads {
       seats[worker].crew = Unmanaged.passUnretained(self)
-      seats[worker].cpu = own.isEmpty ? nil : own[worker - 1]
+      seats[worker].cpu = own.isEmpty || pinning == .toNodes ? nil : own[worker - 1]
       seats[worker].running = startThread(&attributes, seats + worker)
       guard seats[worker].running else {
         missing.add(1, ordering: .relaxed)
         continue
       }
-      bind(worker, to: seats[worker].cpu.map { [$0] } ?? shared)
+      let node = own.isEmpty ? nil : nodes.first { $0.contains(own[worker - 1]) }
+      bind(worker, to: seats[worker].cpu.map { [$0] } ?? node ?? shared)
     }
     let left = cpus.filter { !own.contains($0) }
     callersCPU.pointee = left.count == 1 ? left[0] : nil
@@ -217,7 +225,8 @@ final class Crew: Sendable {
   private func pinnedCPUs() -> [Int] {
     guard pinning != .none else { return [] }
     return CPUBinding.cpus(
-      for: threads - 1, of: cpus, bound: pinning == .apart ? CPUBinding.boundThreads() : [:], caller: CPUBinding.current(), siblings: CPUBinding.siblings)
+      for: threads - 1, of: cpus, on: nodes, bound: pinning == .apart ? CPUBinding.boundThreads() : [:], caller: CPUBinding.current(),
+      siblings: CPUBinding.siblings)
   }
 
   /// Where the caller has come to the CPU of a worker, moves that worker to the one that was left: the system would let both share one.

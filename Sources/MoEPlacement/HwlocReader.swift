@@ -82,7 +82,7 @@ private func objects(_ topology: hwloc_topology_t, _ type: hwloc_obj_type_t) -> 
 }
 
 /// The set bits, ascending; empty for no set or an infinite one.
-private func members(_ set: hwloc_bitmap_t?) -> [Int] {
+func members(_ set: hwloc_bitmap_t?) -> [Int] {
   guard let set, hwloc_bitmap_weight(set) > 0 else { return [] }
   var bits: [Int] = []
   var bit = hwloc_bitmap_first(set)

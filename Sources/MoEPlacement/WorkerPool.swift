@@ -44,13 +44,17 @@ public final class WorkerPool: Sendable {
   }
 
   /// A pool that takes these for its limits.
-  package init(threads: Int, pinned: Bool?, limits: CPULimits) throws(PoolError) {
+  ///
+  /// - Parameter nodes: CPUs of each NUMA node. On several the workers are spread over them by their CPUs, each kept on its node unless `pinned`
+  ///   says otherwise.
+  package init(threads: Int, pinned: Bool?, limits: CPULimits, nodes: [[Int]] = []) throws(PoolError) {
     guard 1...Self.maximumThreads ~= threads else { throw .threads(threads) }
     self.threads = threads
     let takesEveryCPU = threads == limits.threads && threads == limits.cpus.count
-    let pinning: Crew.Pinning = pinned.map { $0 ? .apart : .none } ?? (takesEveryCPU ? .besideCaller : .none)
+    let own = nodes.map { $0.filter(limits.cpus.contains) }.filter { !$0.isEmpty }, nodes = own.count > 1 ? own : []
+    let pinning: Crew.Pinning = pinned.map { $0 ? .apart : .none } ?? (takesEveryCPU ? .besideCaller : nodes.isEmpty ? .none : .toNodes)
     // Waiting by spinning pays only while every worker has a CPU of its own.
-    crew = try Crew(threads: threads, spinNanoseconds: threads <= limits.threads ? 30_000 : 0, cpus: limits.cpus, pinning: pinning)
+    crew = try Crew(threads: threads, spinNanoseconds: threads <= limits.threads ? 30_000 : 0, cpus: limits.cpus, nodes: nodes, pinning: pinning)
     process = Atomic(getpid())
   }
 

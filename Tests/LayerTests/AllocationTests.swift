@@ -33,6 +33,22 @@ struct AllocationTests {
     }
   }
 
+  @Test(arguments: Placement.Strategy.allCases)
+  func placedLayersAllocateNothing(_ strategy: Placement.Strategy) async {
+    await #expect(processExitsWith: .success) { [strategy] in
+      for topology in PlacedLayerTests.topologies {
+        for activations in [ActivationPrecision.float, .int8] {
+          let parts = try RandomLayer("q8_0", activations), placement = PlacedLayerTests.placement(strategy, parts.experts, on: topology)
+          let layer = try parts.layer(on: Machine(topology: topology, threads: 2), placement), workspace = Workspace()
+          for tokens in [100, 1, 4] {
+            let states = try PlacedLayerTests.states(tokens, layer.hidden)
+            #expect(try layer.allocations(states, workspace: workspace) == 0, "\(activations), \(tokens) tokens, \(topology.nodes.count) nodes")
+          }
+        }
+      }
+    }
+  }
+
   static let routers: [RouterConfiguration] = [
     .init(scores: 16, score: .sqrtSoftplus, selection: .topK(3), norm: .init(), scale: 2.5),
     .init(scores: 16, score: .softmax, selection: .topK(3), groups: .init(count: 4, kept: 2, score: .max, fill: 0), norm: .init(p: 2)),

@@ -221,7 +221,7 @@ import Testing
 }
 
 /// A folder for one test, removed with its content.
-private final class CacheFolder: Sendable {
+final class CacheFolder: Sendable {
   let path: String
   private let sources: String
 

@@ -1,0 +1,50 @@
+// The weights of a layer on the NUMA nodes of a placement.
+
+internal import MoEExperts
+internal import MoEFamilies
+internal import MoEGroupedGEMM
+internal import MoEPlacement
+internal import MoETensors
+
+extension LayerWeights {
+  /// The same weights with every matrix in panels that takes them, each on its nodes; projections around the experts are shared by all.
+  ///
+  /// - Returns: also what the system refused.
+  /// - Throws: `ShapeError` when there is no memory for the panels.
+  func placed(
+    by backend: CPUBackend, _ placement: Placement, _ layout: WeightLayout?, on topology: Topology
+  ) throws(ShapeError) -> (weights: LayerWeights, notes: [String]) {
+    let cpus = placement.nodes.map { index in
+      topology.nodes.first { $0.osIndex == index }.map { $0.processingUnits.filter(topology.limits.cpus.contains) } ?? []
+    }
+    let map = NodeMap(cpus: cpus, threads: backend.pool.threads), sharedHome = placement.shared ?? .interleaved
+    func holdings(_ expert: Expert, _ home: Placement.Home) -> [[Range<Int>]] {
+      expert.matrices.map { placement.holdings(of: home, rows: $0.rows) }
+    }
+    func nodes(_ bank: ExpertBank, _ homes: [Placement.Home]) -> BankNodes {
+      BankNodes(placement, homes, map: map, intermediate: bank.intermediate, hidden: bank.hidden)
+    }
+    let plan = PanelPlan(
+      matrices, layout,
+      holdings: zip(experts.experts, placement.experts).flatMap(holdings) + (shared?.experts ?? []).flatMap { holdings($0, sharedHome) }
+        + projections.map { placement.holdings(of: .interleaved, rows: $0.rows) })
+    guard plan.byteCount > 0 else { return (self, ["no matrix of the layer takes panels: all stay where they are"]) }
+
+    var memory: NodeMemory?, notes: [String] = []
+    if topology.source == .machine {
+      do throws(TopologyError) { memory = try NodeMemory() } catch { notes.append("weights lie where they were first touched: \(error)") }
+    }
+    let homes = placement.nodes.map { [$0] } + [placement.nodes]
+    let buffer = try backend.pack(plan, on: map) { regions in
+      let refusals = zip(regions, homes).compactMap { region, nodes in region.isEmpty ? nil : memory?.bind(region, to: nodes) }
+      notes += refusals.prefix(1)
+    }
+    for (region, nodes) in zip(plan.regions, homes) {
+      guard let found = memory?.strays(in: UnsafeRawBufferPointer(rebasing: buffer.bytes[region]), from: nodes), found.pages > 0 else { continue }
+      notes.append("\(found.pages) of \(found.asked) pages for nodes \(nodes) lie on others: these are full, or binding was refused")
+    }
+    var packed = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)[...]
+    let weights = replacingMatrices(on: (nodes(experts, placement.experts), shared.map { nodes($0, [sharedHome]) })) { _ in packed.removeFirst() }
+    return (weights, notes)
+  }
+}

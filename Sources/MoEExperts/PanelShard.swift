@@ -1,0 +1,60 @@
+// Matrices that lie on several NUMA nodes: which rows each node holds, and where.
+
+internal import CMoEKernels
+internal import MoETensors
+
+/// Rows of a matrix in panels on one node; none where the node holds nothing of it.
+package struct PanelShard: @unchecked Sendable {
+  /// Whole panels but for the last of the matrix.
+  package let rows: Range<Int>
+  let data: UnsafeRawPointer
+
+  package init(rows: Range<Int>, data: UnsafeRawPointer) { (self.rows, self.data) = (rows, data) }
+}
+
+extension PackedMatrix {
+  /// The shard that holds a row; the first of several copies.
+  func shard(holding row: Int) -> PanelShard { shards.first { $0.rows.contains(row) } ?? PanelShard(rows: 0..<rows, data: data) }
+
+  /// Rows that node `node` can read, with their codes: those of its shard, else of what every node shares.
+  func shard(on node: Int) -> PanelShard {
+    guard shards.indices.contains(node) else { return PanelShard(rows: 0..<rows, data: data) }
+    return shards[node].rows.isEmpty ? shards.last! : shards[node]
+  }
+
+  /// The rows of a shard as a matrix for the kernels; valid while `self` lives.
+  func borrowed(_ shard: PanelShard) -> moe_matrix {
+    var matrix = borrowed
+    matrix.rows = Int64(shard.rows.count)
+    matrix.data = shard.data
+    return matrix
+  }
+
+  /// End of the rows from `row` on that lie together.
+  package func endOfNeighbours(from row: Int) -> Int { shard(holding: row).rows.upperBound }
+
+  /// The bytes of rows that lie together: codes, or panels, of which the first row begins one.
+  package func bytes(of rows: Range<Int>) -> UnsafeRawBufferPointer {
+    guard layout == .panels else { return codes(rows) }
+    let shard = shard(holding: rows.lowerBound), skipped = panelBytes(rows: rows.lowerBound - shard.rows.lowerBound)
+    return UnsafeRawBufferPointer(rebasing: bytes(of: shard)[skipped..<skipped + panelBytes(rows: rows.count)])
+  }
+
+  /// The panels of a shard.
+  package func bytes(of shard: PanelShard) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: shard.data, count: panelBytes(rows: shard.rows.count))
+  }
+
+  /// The same matrix in one place: itself, but a copy where no node holds all of it.
+  package var gathered: PackedMatrix {
+    guard !shards.isEmpty, !shards.contains(where: { $0.rows.count == rows }) else { return self }
+    let buffer = AlignedBuffer(byteCount: panelBytes)
+    var end = 0
+    while end < rows {
+      let next = endOfNeighbours(from: end)
+      UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[panelBytes(rows: end)...]).copyMemory(from: bytes(of: end..<next))
+      end = next
+    }
+    return PackedMatrix(panelsOf: self, data: buffer.bytes.baseAddress!, owner: buffer)
+  }
+}

@@ -1,0 +1,88 @@
+// Pages and workers on the NUMA nodes planned, on machines that have several: the guests of scripts/placement-guests.
+
+import Foundation
+import MoE
+import Synchronization
+import Testing
+
+@Suite(.enabled(if: PlacedLayerTests.hasNodes, "this machine has one NUMA node"), .serialized)
+struct NodeTests {
+  private let topology = Topology.current()
+  private var nodes: [Int] { topology.nodes.map(\.osIndex) }
+
+  @Test(arguments: [Placement.Strategy.isolate, .wholeExperts, .split, .mirror])
+  func pagesLieWhereTheyArePlanned(_ strategy: Placement.Strategy) throws {
+    print("placed on \(nodes.count) nodes: \(strategy.rawValue)")
+    let memory = try NodeMemory(), parts = try RandomLayer("q8_0", .int8), machine = try Machine(topology: topology)
+    let layer = try parts.layer(on: machine, PlacedLayerTests.placement(strategy, parts.experts, on: topology))
+    #expect(layer.placementNotes == [])
+    var held = Set<Int>()
+    for matrix in layer.weights.matrices {
+      for (node, shard) in zip(nodes, matrix.shards) where !shard.rows.isEmpty {
+        #expect(memory.nodes(of: matrix.bytes(of: shard)) == [node])
+        held.insert(node)
+      }
+    }
+    #expect(held == (strategy == .isolate ? [nodes.last!] : Set(nodes)))
+  }
+
+  @Test func interleavedPagesLieOnAllNodes() throws {
+    let memory = try NodeMemory(), parts = try RandomLayer("q8_0", .int8), machine = try Machine(topology: topology)
+    let layer = try parts.layer(on: machine, PlacedLayerTests.placement(.interleave, parts.experts, on: topology))
+    let found = layer.weights.matrices.flatMap { matrix in matrix.shards.last.flatMap { memory.nodes(of: matrix.bytes(of: $0)) } ?? [] }
+    #expect(Set(found).count > 1)
+  }
+
+  /// Every worker stays on one node, each node has its part of them, and at most as many as it has CPUs.
+  @Test(arguments: [true, nil], [2, 3, 4])
+  func workersStayOnTheirNodes(_ pinned: Bool?, _ threads: Int) throws {
+    let pool = try Machine(topology: topology, threads: threads, pinned: pinned).pool
+    let masks = UnsafeMutablePointer<[Int]>.allocate(capacity: threads), waiting = Atomic<Int>(0)
+    masks.initialize(repeating: [], count: threads)
+    defer { masks.deinitialize(count: threads).deallocate() }
+    // Tasks that wait for one another meet every worker.
+    pool.run(tasks: threads) { _, worker in
+      masks[worker] = CPULimits.allowedCPUs()
+      waiting.add(1, ordering: .relaxed)
+      let end = ContinuousClock.now + .seconds(30)
+      while waiting.load(ordering: .relaxed) < threads, ContinuousClock.now < end {}
+    }
+    #expect(pool.notes == [])
+    var workers = [Int](repeating: 0, count: nodes.count)
+    for worker in 1..<threads {
+      let node = topology.nodes.firstIndex { masks[worker].allSatisfy($0.processingUnits.contains) }
+      #expect(node != nil, "\(masks[worker])")
+      if let node { workers[node] += 1 }
+    }
+    #expect(zip(workers, topology.nodes).allSatisfy { $0 <= $1.processingUnits.count })
+    #expect(workers.max()! - workers.min()! <= 1)
+  }
+
+  /// A node without room for its weights: the rest lies elsewhere, which is said.
+  @Test func aFullNodeOverflows() throws {
+    let memory = try NodeMemory(), node = topology.nodes.last!, buffer = try #require(AlignedBuffer(mapping: node.memoryBytes))
+    #expect(memory.bind(buffer.bytes, to: [node.osIndex]) == nil)
+    buffer.bytes.initializeMemory(as: UInt8.self, repeating: 1)
+    let strays = memory.strays(in: UnsafeRawBufferPointer(buffer.bytes), from: [node.osIndex])
+    #expect(strays.pages > 0 && strays.pages < strays.asked)
+  }
+
+  /// A memory policy that the user set is kept, and the layer says so.
+  @Test func aPolicyOfTheProcessStays() throws {
+    let parts = try RandomLayer("q8_0", .int8), machine = try Machine(topology: topology, threads: 1)
+    let layer = try withMemoryPolicy(bindingTo: 0) { try parts.layer(on: machine, PlacedLayerTests.placement(.split, parts.experts, on: topology)) }
+    #expect(layer.placementNotes.contains { $0.contains("memory policy") })
+    let memory = try NodeMemory()
+    #expect(layer.weights.matrices.allSatisfy { matrix in matrix.shards.allSatisfy { $0.rows.isEmpty || memory.nodes(of: matrix.bytes(of: $0)) == [0] } })
+  }
+}
+
+/// Runs `body` under what `numactl --membind` sets for this thread.
+private func withMemoryPolicy<T>(bindingTo node: Int, _ body: () throws -> T) throws -> T {
+  typealias Call = @convention(c) (_ number: Int, _ mode: Int, _ nodes: UnsafePointer<UInt>?, _ bits: Int) -> Int
+  let symbol = try #require(dlsym(nil, "syscall")), call = unsafeBitCast(symbol, to: Call.self), setMemoryPolicy = 238
+  var nodes: UInt = 1 << UInt(node)
+  #expect(call(setMemoryPolicy, 2, &nodes, 64) == 0)
+  defer { _ = call(setMemoryPolicy, 0, nil, 0) }
+  return try body()
+}
