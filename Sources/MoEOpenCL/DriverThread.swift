@@ -33,12 +33,15 @@ final class DriverThread: @unchecked Sendable {
     pthread_mutex_init(state, nil)
     changed.initialize(to: pthread_cond_t())
     pthread_cond_init(changed, nil)
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    let attributes = UnsafeMutablePointer<pthread_attr_t>.allocate(capacity: 1)
+    pthread_attr_init(attributes)
+    defer {
+      pthread_attr_destroy(attributes)
+      attributes.deallocate()
+    }
+    pthread_attr_setdetachstate(attributes, Int32(PTHREAD_CREATE_DETACHED))
     // Drivers compile on it.
-    pthread_attr_setstacksize(&attributes, 16 << 20)
+    pthread_attr_setstacksize(attributes, 16 << 20)
     // Signals are the caller's.
     var all = sigset_t(), previous = sigset_t()
     sigfillset(&all)
@@ -47,10 +50,10 @@ final class DriverThread: @unchecked Sendable {
     let itself = Unmanaged.passRetained(self)
     #if canImport(Darwin)
       var thread: pthread_t?
-      let status = pthread_create(&thread, &attributes, { begin($0); return nil }, itself.toOpaque())
+      let status = pthread_create(&thread, attributes, { begin($0); return nil }, itself.toOpaque())
     #else
       var thread = pthread_t()
-      let status = pthread_create(&thread, &attributes, { if let thread = $0 { begin(thread) }; return nil }, itself.toOpaque())
+      let status = pthread_create(&thread, attributes, { if let thread = $0 { begin(thread) }; return nil }, itself.toOpaque())
     #endif
     guard status == 0 else {
       itself.release()

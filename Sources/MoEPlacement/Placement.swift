@@ -57,22 +57,6 @@ public struct Placement: Sendable, Hashable, Codable {
     self.why = why
   }
 
-  /// The output rows of a split expert that each node computes: whole multiples of `multiple` but for the last, every row once.
-  ///
-  /// - Parameter multiple: rows that lie together in a layout.
-  public func parts(ofRows rows: Int, by multiple: Int = 1) -> [Range<Int>] {
-    precondition(rows >= 0 && multiple > 0, "parts of \(rows) rows in groups of \(multiple)")
-    let groups = (rows + multiple - 1) / multiple, whole = shares.reduce(0, +)
-    var first = 0, before = 0
-    return shares.map { share in
-      before += share
-      // Rounded at each boundary, so that errors do not add up.
-      let end = before == whole ? rows : min(rows, (groups * before + whole / 2) / whole * multiple)
-      defer { first = end }
-      return first..<end
-    }
-  }
-
   /// Demands that the placement is one for this machine and a layer of this many experts; what files hold is not trusted before.
   ///
   /// - Parameter devices: how many devices there are.

@@ -99,10 +99,10 @@ import Testing
       try placement.check(on: topology, experts: sizes.experts, devices: 3)
       #expect((placement.shared == nil) == (sizes.sharedBytes == 0))
       #expect(!placement.why.isEmpty)
-      for (rows, multiple) in [(sizes.hidden, 1), (sizes.intermediate, 16), (sizes.hidden + 5, 16), (3, 32)] {
-        let parts = placement.parts(ofRows: rows, by: multiple)
-        #expect(parts.count == placement.nodes.count && parts.flatMap { Array($0) } == Array(0..<rows))
-        #expect(parts.dropLast().allSatisfy { $0.upperBound == rows || $0.upperBound % multiple == 0 })
+      for rows in [sizes.hidden, sizes.intermediate, sizes.hidden + 5, 3] {
+        let parts = placement.holdings(of: .split, rows: rows)
+        #expect(parts.count == placement.nodes.count + 1 && parts.flatMap { Array($0) } == Array(0..<rows))
+        #expect(parts.allSatisfy { $0.upperBound == rows || $0.upperBound % Placement.rowStep == 0 })
       }
       #expect(try JSONDecoder().decode(Placement.self, from: JSONEncoder().encode(placement)) == placement)
       if placement.strategy == .mirror {
