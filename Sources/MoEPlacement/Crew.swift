@@ -216,7 +216,7 @@ final class Crew: Sendable {
       bind(worker, to: seats[worker].cpu.map { [$0] } ?? node ?? shared)
     }
     let left = cpus.filter { !own.contains($0) }
-    callersCPU.pointee = left.count == 1 ? left[0] : nil
+    callersCPU.pointee = pinning == .besideCaller && left.count == 1 ? left[0] : nil
     pthread_attr_destroy(&attributes)
     pthread_sigmask(SIG_SETMASK, &previous, nil)
   }
