@@ -4,7 +4,6 @@ public import MoEFamilies
 public import MoEOpenCL
 public import MoEPlacement
 public import MoETensors
-internal import Synchronization
 
 /// Topology, worker threads and kernels; shared by all layers that run on it.
 public final class Machine: Sendable {
@@ -17,7 +16,7 @@ public final class Machine: Sendable {
   /// The OpenCL devices that layers have used.
   let openCL: OpenCLContexts
   /// Workspaces of calls that brought none, for the next such call.
-  private let idle = Mutex<[Workspace]>([])
+  private let idle = IdleWorkspaces()
 
   /// - Parameters:
   ///   - topology: what the machine is made of; its limits give the number of threads.
@@ -62,13 +61,13 @@ public final class Machine: Sendable {
   #endif
 
   /// Frees the workspaces kept for calls that bring none: one for each such call that ran at the same time as others.
-  public func releaseWorkspaces() { idle.withLock { $0 = [] } }
+  public func releaseWorkspaces() { idle.removeAll() }
 
   /// The workspace of one call: its own, or one that is idle.
   ///
   /// - Throws: `MoEError.workspaceInUse`.
   func claim(_ workspace: Workspace?) throws(MoEError) -> Workspace {
-    let claimed = workspace ?? idle.withLock { $0.popLast() } ?? Workspace()
+    let claimed = workspace ?? idle.take() ?? Workspace()
     try claimed.claim()
     return claimed
   }
@@ -76,6 +75,6 @@ public final class Machine: Sendable {
   /// Ends what `claim` began; a workspace that the call did not bring waits for the next.
   func release(_ workspace: Workspace, isIdle: Bool) {
     workspace.release()
-    if isIdle { idle.withLock { $0.append(workspace) } }
+    if isIdle { idle.keep(workspace) }
   }
 }
