@@ -33,7 +33,8 @@ import Testing
         try "{\"device\": \"\(device)\", \"shapes\": \(shapes)}".write(toFile: path, atomically: false, encoding: .utf8)
       }
       let before = try files(".program").count
-      try write("{\"tiles\": [32, 32, 8, 4, 16, 4]}")
+      let sizes = [32, 32, 8, 4, 16, 4], others = tuning.kept == sizes ? [64, 32, 8, 4, 16, 4] : sizes
+      try write("{\"tiles\": \(others)}")
       #expect(try bits() == expected)
       let after = try files(".program").count
       #expect(before >= untuned && after > before, "other sizes are other programs")
