@@ -1,6 +1,7 @@
 // The ratio of two rows' medians and the interval it is known to lie in.
 
 import Foundation
+import MoE
 
 /// A ratio new / old with a 95% confidence interval.
 struct RatioInterval {

@@ -45,7 +45,7 @@ final class RowPattern: Sendable {
   func fill(_ range: Range<Int>, salt: UInt64, into target: UnsafeMutableRawBufferPointer) {
     rows.withUnsafeBytes { rows in
       for (index, row) in range.enumerated() {
-        let source = Int(mixed(salt &+ UInt64(row) &* 0x9E37_79B9_7F4A_7C15) % Self.count) * rowBytes
+        let source = Int(SeededRandom.mixed(salt &+ UInt64(row) &* 0x9E37_79B9_7F4A_7C15) % Self.count) * rowBytes
         (target.baseAddress! + index * rowBytes).copyMemory(from: rows.baseAddress! + source, byteCount: rowBytes)
       }
     }
