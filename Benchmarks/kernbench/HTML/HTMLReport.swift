@@ -22,19 +22,7 @@ struct HTMLReport {
 
   var text: String {
     let roofline = RooflinePlot(peaks: machine.peaks, rows: rows, colors: colors)
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="color-scheme" content="light dark">
-      <title>kernbench, \(machine.machine.topology.cpuModel.escaped)</title>
-      <style>
-      \(Self.style)
-      </style>
-      </head>
-      <body>
+    let body = """
       <header>
       <p class="kicker">kernbench</p>
       <h1>\(machine.machine.topology.cpuModel.escaped)</h1>
@@ -53,10 +41,9 @@ struct HTMLReport {
       <h2>Rows</h2>
       <p>Median time of a call, GB/s of the weights touched, percent of the roofline. ~ marks a noisy median.\(cached)</p>
       \(table)</section>
-      \(skipped)</body>
-      </html>
-
+      \(skipped)
       """
+    return HTMLPage.text(title: "kernbench, \(machine.machine.topology.cpuModel)", body: body)
   }
 
   private var skipped: String {

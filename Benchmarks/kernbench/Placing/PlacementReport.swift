@@ -99,19 +99,7 @@ struct PlacementReport {
   var html: String {
     let facts = [("layer", layer), ("tokens a step", "\(tokens)"), ("machine", machineWords), ("memory", speedWords), ("trace", trace)]
     let rows = plan.predictions.map { "<tr>" + cells($0).map { "<td>\($0.escaped)</td>" }.joined() + "</tr>\n" }.joined()
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="color-scheme" content="light dark">
-      <title>kernbench place</title>
-      <style>
-      \(HTMLReport.style)
-      </style>
-      </head>
-      <body>
+    let body = """
       <header>
       <p class="kicker">kernbench place</p>
       <h1>\(first.strategy.rawValue.escaped) on \(machineWords.escaped)</h1>
@@ -131,10 +119,9 @@ struct PlacementReport {
       <p>The first layer: a column an expert, a row a node or device; the height is the part that lies there, the strength how often it is used. \
       Point at a cell for its expert.</p>
       \(map)</section>
-      </body>
-      </html>
 
       """
+    return HTMLPage.text(title: "kernbench place", body: body)
   }
 
   private var map: String {
