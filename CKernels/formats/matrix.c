@@ -7,8 +7,10 @@ int64_t moe_panel_rows(int32_t format) { return is_panelled[format] ? CODE_ROWS 
 /// True when the scales lie where panels of the format take them from.
 static bool has_its_scales(const moe_matrix *w) {
   code_format f = code_formats[w->format];
-  bool none = w->scale_type == MOE_SCALE_NONE, whole = w->columns % 32 == 0 && (none || (!w->flat && (w->group % 32 == 0 || w->group >= w->columns)));
-  if (has_blocks_of_matrix(f)) return whole && (!none || has_floats(f)) && !(has_floats(f) && w->zeros);
+  bool none = w->scale_type == MOE_SCALE_NONE, in_groups = !w->flat && (w->group % 32 == 0 || w->group >= w->columns);
+  bool whole = w->columns % 32 == 0 && (none || in_groups);
+  if (has_floats(f)) return whole && !w->zeros;
+  if (f.lines == LINES_PLANES) return whole && !none;
   if (f.lines != LINES_E8M0_PLANE) return none && w->global_scale == 1;
   return !none && whole && w->scale_type == MOE_SCALE_E8M0 && !w->zeros && w->group_rows == 1 && w->group == 32 && w->global_scale == 1;
 }
@@ -16,7 +18,7 @@ static bool has_its_scales(const moe_matrix *w) {
 bool moe_takes_panels(const moe_matrix *w) { return w->layout == MOE_ROWS && moe_panel_rows(w->format) > 0 && has_its_scales(w); }
 
 bool moe_takes_rounded(const moe_matrix *w) {
-  return ((code_formats[w->format].values && !has_floats(code_formats[w->format])) || is_plain[w->format]) && (w->layout == MOE_PANELS || has_its_scales(w));
+  return (has_levels(code_formats[w->format]) || is_plain[w->format]) && (w->layout == MOE_PANELS || has_its_scales(w));
 }
 
 int64_t moe_panel_bytes(const moe_matrix *w) {
@@ -26,7 +28,7 @@ int64_t moe_panel_bytes(const moe_matrix *w) {
 
 int64_t moe_int8_row_bytes(int32_t format, int64_t columns) {
   code_format codes = code_formats[format];
-  return codes.values && !has_floats(codes) ? columns / 32 * int8_group_bytes(codes) : 0;
+  return has_levels(codes) ? columns / 32 * int8_group_bytes(codes) : 0;
 }
 
 int64_t moe_bf16_row_bytes(int64_t columns) { return bf16_row_bytes(columns); }

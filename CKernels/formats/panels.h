@@ -62,6 +62,9 @@ FORMAT bool has_minimum(code_format f) {
 /// True when codes are floats of one byte.
 FORMAT bool has_floats(code_format f) { return f.lines == LINES_FLOATS; }
 
+/// True when codes are integers, or levels of a table, that meet int8 activations.
+FORMAT bool has_levels(code_format f) { return f.values && !has_floats(f); }
+
 /// True when a block is as long as a matrix says.
 FORMAT bool has_blocks_of_matrix(code_format f) { return f.lines == LINES_PLANES || has_floats(f); }
 
