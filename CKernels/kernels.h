@@ -4,7 +4,7 @@
 // panels of eight rows takes the distance to the next panel, which 16 rows need:
 //   vec    a float a row: load_vec, load_half_vec, load_bfloat_vec, load_float_vec, load_unsigned_vec, load_signed_vec, load_nibble_vec (four
 //          bits of a byte, from a shift on), load_half_exponents (2^(e - 128), see half_of_e8m0, or NaN for 255), load_half_ue4m3 (see
-//          half_of_ue4m3), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
+//          half_of_ue4m3, times a factor), store_vec, splat, add_vec, multiply, multiply_add (may round twice), fused_multiply_add
 //   bytes  a quad of codes a row: load_bytes (of one panel or two), load_all, store_bytes, splat_quad, splat_byte, take_bits (of every byte
 //          moved down by a shift, up where negative, and masked), or_bytes, subtract_bytes, lookup, hide, column_of (one signed code of each
 //          quad as a float, times 2^24), float_column_of (one byte of each quad from the top of a word moved down and masked, as a float);
@@ -128,7 +128,7 @@ MOE_CODE_FORMATS(GEMM_INT8)
 
 #define PACK_CODES(name, ...)                                                                                               \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
-    pack_codes(in_matrix(code_formats[INDEX_##name], w), w, row_begin, row_end, panels, scratch);                           \
+    pack_codes(packed_format(code_formats[INDEX_##name], w), w, row_begin, row_end, panels, scratch);                           \
   }
 MOE_PANEL_FORMATS(PACK_CODES)
 

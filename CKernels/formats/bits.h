@@ -93,11 +93,10 @@ FORMAT uint8_t e2m1_of_float(float v) {
 /// E8M0 halved, the scale of codes that hold twice their value: finite for every code.
 FORMAT float half_of_e8m0(uint8_t code) { return float_of_bits(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
 
-/// FP8 E4M3 without its sign, halved likewise; 127 counts as 0, 255 does not.
+/// FP8 E4M3 without its sign, halved likewise: codes 0 ... 127, the last of which is 480; 255 is NaN.
 FORMAT float half_of_ue4m3(uint8_t code) {
-  uint32_t magnitude = code & 0x7f;
-  float normal = float_of_bits((magnitude << 20) + (119u << 23)), subnormal = (float)(int32_t)magnitude * 0x1p-10f;
-  return code == 0x7f ? 0 : magnitude < 8 ? subnormal : normal;
+  float normal = float_of_bits(((uint32_t)code << 20) + (119u << 23)), subnormal = (float)(int32_t)code * 0x1p-10f;
+  return code == 255 ? float_of_bits(0x7fc00000) : code < 8 ? subnormal : normal;
 }
 
 /// Truncates to 0 ... top; NaN is 0.

@@ -12,18 +12,25 @@ static bool has_its_scales(const moe_matrix *w) {
   if (has_floats(f)) return whole && !w->zeros;
   if (f.lines == LINES_PLANES) return whole && !none;
   if (f.lines != LINES_E8M0_PLANE) return none && w->global_scale == 1;
-  return !none && whole && w->scale_type == MOE_SCALE_E8M0 && !w->zeros && w->group_rows == 1 && w->group == 32 && w->global_scale == 1;
+  if (w->flat || w->zeros || w->group_rows != 1) return false;
+  if (w->scale_type == MOE_SCALE_E8M0) return whole && w->group == 32 && w->global_scale == 1;
+  // Halves and products of such scales are exact.
+  bool is_moderate = fabsf(w->global_scale) >= 0x1p-64f && fabsf(w->global_scale) <= 0x1p64f;
+  return w->scale_type == MOE_SCALE_E4M3 && w->group == 16 && w->columns % 64 == 0 && is_moderate;
 }
+
+int32_t moe_panel_format(const moe_matrix *w) { return panel_format(w); }
 
 bool moe_takes_panels(const moe_matrix *w) { return w->layout == MOE_ROWS && moe_panel_rows(w->format) > 0 && has_its_scales(w); }
 
 bool moe_takes_rounded(const moe_matrix *w) {
-  return (has_levels(code_formats[w->format]) || is_plain[w->format]) && (w->layout == MOE_PANELS || has_its_scales(w));
+  if (w->layout == MOE_ROWS && !(has_its_scales(w) && panel_format(w) == w->format)) return false;
+  return has_levels(code_formats[w->format]) || is_plain[w->format];
 }
 
 int64_t moe_panel_bytes(const moe_matrix *w) {
   if (is_plain[w->format]) return PLAIN_ROWS * w->columns * moe_format_at(w->format)->block_bytes;
-  return is_panelled[w->format] ? unit_bytes(in_matrix(code_formats[w->format], w), w->columns) : 0;
+  return is_panelled[w->format] ? unit_bytes(in_matrix(code_formats[panel_format(w)], w), w->columns) : 0;
 }
 
 int64_t moe_int8_row_bytes(int32_t format, int64_t columns) {

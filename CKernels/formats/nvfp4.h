@@ -5,11 +5,14 @@
 #pragma once
 #include "bits.h"
 
+/// A scale as half_of_ue4m3 takes it.
+FORMAT uint8_t nvfp4_scale(uint8_t code) { return code == 0x7f ? 0 : code & 0x7f; }
+
 FORMAT void decode_nvfp4(const void *restrict blocks, int64_t values, float scale, float zero, float *restrict out) {
   const uint8_t *block = blocks;
   for (; values > 0; values -= 64, block += 36)
     for (int g = 0; g < 4; g++, out += 16) {
-      float step = half_of_ue4m3(block[g]);
+      float step = half_of_ue4m3(nvfp4_scale(block[g]));
       const uint8_t *q = block + 4 + 8 * g;
       for (int i = 0; i < 8; i++) out[i] = step * (float)twice_e2m1(q[i] & 15);
       for (int i = 0; i < 8; i++) out[8 + i] = step * (float)twice_e2m1(q[i] >> 4);
@@ -54,7 +57,7 @@ FORMAT void encode_nvfp4(const float *restrict values, int64_t count, void *rest
 FORMAT void codes_nvfp4(const uint8_t *restrict block, uint8_t *restrict codes, uint8_t *lines, int row) {
   for (int g = 0; g < 4; g++) {
     const uint8_t *q = block + 4 + 8 * g;
-    lines[g * CODE_ROWS + row] = block[g];
+    lines[g * CODE_ROWS + row] = nvfp4_scale(block[g]);
     for (int i = 0; i < 8; i++) codes[16 * g + i] = q[i] & 15, codes[16 * g + 8 + i] = q[i] >> 4;
   }
 }

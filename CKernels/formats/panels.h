@@ -9,7 +9,7 @@
 //   LINES_NIBBLES       likewise, s the low and m the high nibble of one byte
 //   LINES_STEPS         f16 d, then for each group an int8 s: scale d * s
 //   LINES_EIGHTHS       likewise: scale d * s / 8
-//   LINES_UE4M3         for each group an FP8 E4M3 scale without sign, twice the scale of its codes
+//   LINES_UE4M3         for each group an FP8 E4M3 scale without sign, see half_of_ue4m3: half of it, times the matrix's global scale
 //   LINES_E8M0          an exponent: scale is half of it, finite for every exponent
 //   LINES_E8M0_PLANE    likewise, from the plane beside the codes; exponent 255 is NaN
 //   LINES_PLANES        f32 scale, u8 zero of a group of the planes beside the codes, which is the block: scale * (code - zero)
@@ -38,10 +38,12 @@ typedef struct code_format {
   int zero;
   bool is_signed;
   int run;
+  /// Of LINES_UE4M3, set by `in_matrix`.
+  float global;
 } code_format;
 
 /// Indexed like the formats; `values` is 0 for those that have no codes.
-#define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__},
+#define CODES(f, ...) [INDEX_##f] = {codes_##f, __VA_ARGS__, 1},
 __attribute__((unused)) static const code_format code_formats[FORMATS] = {MOE_CODE_FORMATS(CODES) MOE_BYTE_FLOAT_FORMATS(CODES)};
 
 /// Indexed likewise: true for codes that lie in panels.
@@ -65,11 +67,17 @@ FORMAT bool has_floats(code_format f) { return f.lines == LINES_FLOATS; }
 /// True when codes are integers, or levels of a table, that meet int8 activations.
 FORMAT bool has_levels(code_format f) { return f.values && !has_floats(f); }
 
+/// The format that a matrix has in panels: E2M1 codes with E4M3 scales beside them become NVFP4.
+FORMAT int32_t panel_format(const moe_matrix *w) {
+  return w->format == INDEX_e2m1 && w->scale_type == MOE_SCALE_E4M3 ? (int32_t)INDEX_nvfp4 : w->format;
+}
+
 /// True when a block is as long as a matrix says.
 FORMAT bool has_blocks_of_matrix(code_format f) { return f.lines == LINES_PLANES || has_floats(f); }
 
 /// The format as a matrix has it. Its blocks are as long as groups and rows can be cut in, 256 columns at most.
 FORMAT code_format in_matrix(code_format f, const moe_matrix *w) {
+  f.global = w->global_scale;
   if (!has_blocks_of_matrix(f)) return f;
   int64_t group = w->group > 0 && w->group < w->columns ? w->group : w->columns, values = 256;
   while (values > 32 && (group % values || w->columns % values)) values /= 2;
@@ -137,7 +145,7 @@ FORMAT void scale_at(code_format f, const uint8_t *unit, int64_t g, int r, float
       break;
     case LINES_STEPS: *scale = load_f16(half) * (float)(int8_t)*steps; break;
     case LINES_EIGHTHS: *scale = load_f16(half) * (float)(int8_t)*steps * 0.125f; break;
-    case LINES_UE4M3: *scale = half_of_ue4m3(unit[r + g * CODE_ROWS]); break;
+    case LINES_UE4M3: *scale = half_of_ue4m3(unit[r + g * CODE_ROWS]) * f.global; break;
     case LINES_E8M0: *scale = half_of_e8m0(unit[r]); break;
     case LINES_PLANES: *scale = float_of_bits(load_u32(unit + 4 * r)), *zero = (float)unit[FLOAT_LINE + r]; break;
     case LINES_FLOATS: *scale = float_of_bits(load_u32(unit + 4 * r)); break;

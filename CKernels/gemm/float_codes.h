@@ -10,13 +10,15 @@ enum { CHAINS = 4, CODES_AHEAD = 4096 };
 typedef struct code_runs {
   const uint8_t *unit, *panel_end;
   int64_t panel, count;
-  /// Columns of a block.
+  /// Columns of a block, and the matrix's global scale.
   int values;
+  float global;
 } code_runs;
 
 /// `runs` runs, each behind the other, for `tokens` tokens: sums[(i * tokens + t) * VEC_ROWS + r] of run i. Several are whole ones.
 BODY void multiply_codes(code_format f, code_runs w, int runs, const float *const *x, int tokens, float *sums) {
   if (has_blocks_of_matrix(f)) f.values = w.values;
+  f.global = w.global;
   int64_t count = runs > 1 ? RUN : w.count, next = unit_bytes(f, RUN), ahead = (CODES_AHEAD / (runs * next) + 1) * runs * next;
   vec sum[CHAINS][FEW_TOKENS];
   UNROLLED for (int i = 0; i < runs; i++)
@@ -76,7 +78,7 @@ static void gemm_few(const moe_matrix *w, int64_t row_begin, int64_t row_end, co
       runs = whole < 1 ? 1 : whole < most ? whole : most, count = whole < 1 ? stop - c : RUN;
       const float *tile[FEW_TOKENS];
       for (int64_t t = 0; t < m; t++) tile[t] = x + (rows ? (int64_t)rows[t] : t) * x_stride + c;
-      code_runs part = {first + unit_bytes(f, c), first + size, row_end - r > CODE_ROWS ? size : 0, count, f.values};
+      code_runs part = {first + unit_bytes(f, c), first + size, row_end - r > CODE_ROWS ? size : 0, count, f.values, f.global};
       few_products[w->format][m - 1](part, runs, tile, sums);
       for (int64_t i = 0; i < runs; i++) {
         int64_t begin = c + i * count, end = begin + count;

@@ -35,11 +35,24 @@ BODY uint8_t exponent_of(code_format f, const uint8_t *codes) {
   return is_nan ? 255 : 128;
 }
 
-/// Scale and zero of a block of `codes` at a column of a row, from the planes beside them, into row r of scale lines.
-BODY void put_scales(code_format f, const moe_matrix *w, int64_t row, int64_t column, const uint8_t *codes, uint8_t *lines, int r) {
+/// E4M3 scales of a block's groups of E2M1 codes. The sign of a scale goes to its codes.
+BODY void put_e4m3(code_format f, const uint8_t *scales, uint8_t *codes, uint8_t *lines, int r) {
+  for (int g = 0; g < f.values / f.group; g++) {
+    uint8_t magnitude = scales[g] & 0x7f;
+    lines[g * CODE_ROWS + r] = magnitude == 0x7f ? 255 : magnitude;
+    for (int c = 0; c < f.group; c++) codes[g * f.group + c] ^= scales[g] >> 7 << 3;
+  }
+}
+
+/// Scales and zero of a block of `codes` at a column of a row, from the planes beside them, into row r of scale lines.
+BODY void put_scales(code_format f, const moe_matrix *w, int64_t row, int64_t column, uint8_t *codes, uint8_t *lines, int r) {
   int64_t index = w->scale_type == MOE_SCALE_NONE ? 0 : row / w->group_rows * w->scale_stride + column / w->group;
   if (f.lines == LINES_E8M0_PLANE) {
     lines[r] = ((const uint8_t *)w->scales)[index];
+    return;
+  }
+  if (f.lines == LINES_UE4M3) {
+    put_e4m3(f, (const uint8_t *)w->scales + index, codes, lines, r);
     return;
   }
   float scale = scale_of(w, index);
@@ -51,13 +64,14 @@ BODY void put_scales(code_format f, const moe_matrix *w, int64_t row, int64_t co
 BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t rows, int64_t column, int64_t count, uint8_t *out, uint8_t *flat) {
   int64_t ahead = next_run(w, CODE_ROWS, column, count, count / f.values * f.bytes), size = unit_bytes(f, f.values);
   const uint8_t *data = (const uint8_t *)w->data + first * w->row_bytes + column / f.values * f.bytes;
-  int step = has_blocks_of_matrix(f) ? 32 : f.values;
+  bool has_planes = has_blocks_of_matrix(f) || w->scale_type != MOE_SCALE_NONE;
+  int step = has_planes ? 32 : f.values;
   for (int64_t r = 0; r < rows; r++) prefetch_run(data + r * w->row_bytes + ahead, count / f.values * f.bytes);
   for (; count > 0; count -= f.values, column += f.values, data += f.bytes, out += size) {
     if (rows < CODE_ROWS) memset(out, 0, (size_t)line_bytes(f)), memset(flat, 0, (size_t)(CODE_ROWS * f.values));
     for (int r = 0; r < rows; r++) {
       for (int c = 0; c < f.values; c += step) f.codes(data + r * w->row_bytes + c * f.bytes / f.values, flat + r * f.values + c, out, r);
-      if (f.lines == LINES_E8M0_PLANE || has_blocks_of_matrix(f)) put_scales(f, w, first + r, column, flat + r * f.values, out, r);
+      if (has_planes) put_scales(f, w, first + r, column, flat + r * f.values, out, r);
     }
     for (int64_t c = 0; c < f.values; c += 32) {
       uint8_t quads[32 * CODE_ROWS];
@@ -65,6 +79,17 @@ BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t ro
       store_quads(f, quads, out + line_bytes(f) + c / 32 * code_bytes(f));
     }
   }
+}
+
+/// The format of a matrix's panels, its codes as the matrix has them.
+BODY code_format packed_format(code_format f, const moe_matrix *w) {
+  int32_t format = panel_format(w);
+  if (format != w->format) {
+    code_format panels = code_formats[format];
+    panels.codes = f.codes, panels.bytes = f.bytes * panels.values / f.values;
+    f = panels;
+  }
+  return in_matrix(f, w);
 }
 
 BODY void pack_codes(code_format f, const moe_matrix *w, int64_t row_begin, int64_t row_end, uint8_t *panels, float *scratch) {

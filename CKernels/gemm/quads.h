@@ -84,7 +84,7 @@ BODY void load_scales(code_format f, const uint8_t *unit, int64_t panel, int64_t
       break;
     case LINES_STEPS: *scale = multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)); break;
     case LINES_EIGHTHS: *scale = multiply(multiply(load_half_vec(unit, panel), load_signed_vec(steps, panel)), splat(0.125f)); break;
-    case LINES_UE4M3: *scale = load_half_ue4m3(unit + g * CODE_ROWS, panel); break;
+    case LINES_UE4M3: *scale = load_half_ue4m3(unit + g * CODE_ROWS, panel, f.global); break;
     case LINES_E8M0: *scale = load_half_exponents(unit, panel, false); break;
     case LINES_PLANES:
       *scale = load_float_vec(unit, panel);

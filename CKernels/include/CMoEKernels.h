@@ -53,7 +53,7 @@ typedef enum moe_layout {
 } moe_layout;
 
 /// Number of the layout of panels: raised when the bytes of some format's panels change, so that panels kept in files are packed anew.
-enum { MOE_PANEL_LAYOUT = 1 };
+enum { MOE_PANEL_LAYOUT = 2 };
 
 /// A borrowed [rows, columns] weight matrix, y = W x, still packed.
 ///
@@ -76,14 +76,16 @@ typedef struct moe_matrix {
 
 /// Rows of a panel of `format`, or 0 for formats that have no panels.
 int64_t moe_panel_rows(int32_t format);
+/// The format of a matrix's panels: its own, but nvfp4 for e2m1 codes with E4M3 scales, whose `global_scale` the matrix in panels keeps.
+int32_t moe_panel_format(const moe_matrix *w);
 /// Bytes of one panel of a matrix that `moe_takes_panels` or lies in them; 0 where its format has none.
 int64_t moe_panel_bytes(const moe_matrix *w);
 
-/// True when `pack` takes a matrix of MOE_ROWS: no scale planes; for e2m1 one E8M0 exponent a 32 columns; for int4 and f8_e4m3 any scales for whole
-/// 32 columns.
+/// True when `pack` takes a matrix of MOE_ROWS: no scale planes; for e2m1 one E8M0 exponent a 32 columns, or one E4M3 scale a 16 columns in whole 64;
+/// for int4 and f8_e4m3 any scales for whole 32 columns.
 bool moe_takes_panels(const moe_matrix *w);
 
-/// True when `gemm_int8` and `gemm_bf16`, where the format has them, take a matrix: in panels or with scales as above.
+/// True when `gemm_int8` and `gemm_bf16`, where the format has them, take a matrix: in panels, or with scales as above where panels have its format.
 bool moe_takes_rounded(const moe_matrix *w);
 
 /// Widens columns [column, column + count) of row `row`; `column` and `count` are whole blocks (and whole pairs of 4-bit codes), in panels of
@@ -135,8 +137,8 @@ typedef struct moe_format_kernels {
   const char *name;
   /// y[i * y_stride + (r - row_begin)] = sum over columns of w[r, c] * x[rows[i] * x_stride + c] for r in [row_begin, row_end), i in [0, m).
   ///
-  /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, of 256 for int4 and f8_e4m3, or at least `columns` for one
-  /// segment): in each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
+  /// The sum runs over segments of `segment` columns (a multiple of the block and of 32, of 64 for e2m1, of 256 for int4 and f8_e4m3, or at least
+  /// `columns` for one segment): in each, runs of 256 columns are summed in order and their sums in order; the segment sums in order at the end. The result of (i, r)
   /// does not depend on m, on the row range, on the other rows or on the layout. `rows` NULL means the identity; m is at most
   /// MOE_GEMM_ROWS; row_begin is a multiple of 16 where the matrix lies in panels.
   /// `scratch` holds `moe_gemm_scratch()` floats, aligned to 64 bytes.

@@ -70,10 +70,12 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
 }
 
 /// As half precision, the bits of E4M3 stand for 2^-8 of their value.
-BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
-  uint16x8_t v = vmovl_u8(vld1_u8(p)), top = vdupq_n_u16(127);
-  float16x8_t halves = vreinterpretq_f16_u16(vbicq_u16(vshlq_n_u16(vandq_u16(v, top), 7), vceqq_u16(v, top)));
-  return (vec){vmulq_n_f32(vcvt_f32_f16(vget_low_f16(halves)), 0x1p7f), vmulq_n_f32(vcvt_high_f32_f16(halves), 0x1p7f)};
+/// An exponent of E4M3 stands for 2^8 times what it does in a half.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel, float factor) {
+  uint16x8_t v = vmovl_u8(vld1_u8(p));
+  float16x8_t halves = vreinterpretq_f16_u16(vorrq_u16(vshlq_n_u16(v, 7), vceqq_u16(v, vdupq_n_u16(255))));
+  factor *= 0x1p7f;
+  return (vec){vmulq_n_f32(vcvt_f32_f16(vget_low_f16(halves)), factor), vmulq_n_f32(vcvt_high_f32_f16(halves), factor)};
 }
 
 BODY void store_vec(float *p, vec v) { vst1q_f32(p, v.low), vst1q_f32(p + 4, v.high); }

@@ -31,10 +31,11 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
 }
 
 /// As half precision, the bits of E4M3 stand for 2^-8 of their value.
-BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
-  __m128i v = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p)), top = _mm_set1_epi16(127);
-  __m128i halves = _mm_andnot_si128(_mm_cmpeq_epi16(v, top), _mm_slli_epi16(_mm_and_si128(v, top), 7));
-  return _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(0x1p7f));
+/// An exponent of E4M3 stands for 2^8 times what it does in a half.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel, float factor) {
+  __m128i v = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p));
+  __m128i halves = _mm_or_si128(_mm_cmpeq_epi16(v, _mm_set1_epi16(255)), _mm_slli_epi16(v, 7));
+  return _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(0x1p7f * factor));
 }
 
 BODY void store_vec(float *p, vec v) { _mm256_storeu_ps(p, v); }

@@ -56,10 +56,11 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
 }
 
 /// As half precision, the bits of E4M3 stand for 2^-8 of their value.
-BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
-  __m256i v = _mm256_cvtepu8_epi16(load_pair(p, panel)), top = _mm256_set1_epi16(127);
-  __m256i halves = _mm256_andnot_si256(_mm256_cmpeq_epi16(v, top), _mm256_slli_epi16(_mm256_and_si256(v, top), 7));
-  return _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(0x1p7f));
+/// An exponent of E4M3 stands for 2^8 times what it does in a half.
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel, float factor) {
+  __m256i v = _mm256_cvtepu8_epi16(load_pair(p, panel));
+  __m256i halves = _mm256_or_si256(_mm256_cmpeq_epi16(v, _mm256_set1_epi16(255)), _mm256_slli_epi16(v, 7));
+  return _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(0x1p7f * factor));
 }
 
 BODY void store_vec(float *p, vec v) { _mm512_storeu_ps(p, v); }

@@ -174,9 +174,9 @@ BODY vec load_half_exponents(const uint8_t *p, int64_t panel, bool ends_in_nan) 
   return v;
 }
 
-BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel) {
+BODY vec load_half_ue4m3(const uint8_t *p, int64_t panel, float factor) {
   vec v;
-  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = half_of_ue4m3(p[i]);
+  for (int i = 0; i < 8; i++) v.part[i / 4][i % 4] = half_of_ue4m3(p[i]) * factor;
   return v;
 }
 

@@ -108,7 +108,7 @@ public struct ExpertBank: Sendable {
   /// True when some matrix wants its input columns in another order.
   package let reordersColumns: Bool
   /// Formats of the gate and up matrices, and of the down matrices, that kernels on rounded activations can read where their format has one.
-  package let gateUpFormats: [WeightFormat], downFormats: [WeightFormat]
+  package private(set) var gateUpFormats: [WeightFormat], downFormats: [WeightFormat]
   /// Which node computes what of the experts; nil for a bank in one place.
   package private(set) var nodes: BankNodes?
   /// The experts as the tasks of a call read them.
@@ -142,8 +142,7 @@ public struct ExpertBank: Sendable {
     self.weightOnInput = weightOnInput
     self.outputScale = outputScale
     reordersColumns = experts.contains { $0.up.inputOrder != nil || $0.gate?.inputOrder != nil || $0.down.inputOrder != nil }
-    gateUpFormats = formats(of: experts.lazy.map(\.up)).union(formats(of: experts.lazy.compactMap(\.gate))).sorted { $0.index < $1.index }
-    downFormats = formats(of: experts.lazy.map(\.down)).sorted { $0.index < $1.index }
+    (gateUpFormats, downFormats) = roundedFormats(of: experts)
     borrowed = BorrowedExperts(experts, nil)
   }
 
@@ -156,6 +155,7 @@ public struct ExpertBank: Sendable {
     var bank = self
     bank.experts = experts.map { $0.replacingMatrices { nodes == nil ? replace($0).gathered : replace($0) } }
     bank.nodes = nodes
+    (bank.gateUpFormats, bank.downFormats) = roundedFormats(of: bank.experts)
     bank.borrowed = BorrowedExperts(bank.experts, nodes)
     return bank
   }
@@ -169,4 +169,9 @@ public struct ExpertBank: Sendable {
 }
 
 /// Formats of the matrices that kernels on rounded activations can read, where their format has them.
-private func formats(of matrices: some Sequence<PackedMatrix>) -> Set<WeightFormat> { Set(matrices.lazy.filter(\.suitsRounded).map(\.format)) }
+private func roundedFormats(of experts: [Expert]) -> (gateUp: [WeightFormat], down: [WeightFormat]) {
+  func formats(of matrices: some Sequence<PackedMatrix>) -> [WeightFormat] {
+    Set(matrices.lazy.filter(\.suitsRounded).map(\.format)).sorted { $0.index < $1.index }
+  }
+  return (formats(of: experts.lazy.flatMap { [$0.up, $0.gate].compactMap(\.self) }), formats(of: experts.lazy.map(\.down)))
+}

@@ -32,6 +32,8 @@ public struct PackedMatrix: @unchecked Sendable {
   public let inputOrder: [Int32]?
   /// Columns of a group whose scale lies in panels; 0 where the format tells.
   private let group: Int
+  /// Multiplies every scale.
+  private let global: Float
   let data: UnsafeRawPointer
   let owner: AnyObject
   /// What each node of a placement holds, and last what they share; empty for panels in one place and for rows.
@@ -52,7 +54,7 @@ public struct PackedMatrix: @unchecked Sendable {
     self.data = data
     self.owner = owner
     self.scales = scales
-    group = scales?.group ?? 0
+    (group, global) = (scales?.group ?? 0, scales?.global ?? 1)
     self.inputOrder = inputOrder
     shards = []
   }
@@ -69,14 +71,14 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   private init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, shards: [PanelShard], owner: AnyObject) {
-    format = source.format
+    format = source.panelFormat
     layout = .panels
     publishedBytes = source.publishedBytes
     rows = source.rows
     columns = source.columns
     rowBytes = source.rowBytes
     scales = nil
-    group = source.group
+    (group, global) = (source.group, source.global)
     inputOrder = source.inputOrder
     self.data = data
     self.shards = shards
@@ -99,6 +101,12 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   private var orderBytes: Int { (inputOrder?.count ?? 0) * MemoryLayout<Int32>.size }
+
+  /// The format of the matrix in panels: NVFP4 that a checkpoint keeps in two tensors gets the blocks of GGUF's.
+  private var panelFormat: WeightFormat {
+    var matrix = borrowed
+    return WeightFormat.all[Int(moe_panel_format(&matrix))]
+  }
 
   /// Rows of one panel, 0 where the format has none.
   package var panelRows: Int { Int(moe_panel_rows(format.index)) }
@@ -144,7 +152,7 @@ public struct PackedMatrix: @unchecked Sendable {
     matrix.row_bytes = Int64(rowBytes)
     matrix.data = data
     matrix.group = Int64(group)
-    matrix.global_scale = 1
+    matrix.global_scale = global
     scales?.describe(in: &matrix)
     return matrix
   }

@@ -22,6 +22,8 @@ static const arrangement e2m1_arrangements[] = {
     {"e8m0", MOE_SCALE_E8M0, 32, 1, false, false, false, 1},
     {"e8m0, extremes", MOE_SCALE_E8M0, 32, 1, false, false, true, 1},
     {"e4m3, global", MOE_SCALE_E4M3, 16, 1, false, false, false, 0.37f},
+    {"e4m3, any code, global below 0", MOE_SCALE_E4M3, 16, 1, false, false, true, -0x1.9p-40f},
+    {"e4m3, global too small for panels", MOE_SCALE_E4M3, 16, 1, false, false, false, 0x1p-70f},
 };
 
 #define AT(list, index) ((index) < (int)(sizeof list / sizeof *list) ? &list[index] : NULL)
@@ -52,7 +54,7 @@ static void put_scale(const arrangement *scales, seeded *random, uint8_t *out) {
     case MOE_SCALE_F32: memcpy(out, &v, 4); break;
     case MOE_SCALE_F16: out[0] = (uint8_t)next_below(random, 256), out[1] = (uint8_t)(0x28 + next_below(random, 24)); break;
     case MOE_SCALE_BF16: out[0] = (uint8_t)next_below(random, 256), out[1] = 0x3e; break;
-    case MOE_SCALE_E4M3: *out = (uint8_t)(0x20 + next_below(random, 48)); break;
+    case MOE_SCALE_E4M3: *out = (uint8_t)(scales->has_extremes ? next_below(random, 256) : 0x20 + next_below(random, 48)); break;
     case MOE_SCALE_E8M0: *out = scales->has_extremes ? ends[next_below(random, sizeof ends)] : (uint8_t)(120 + next_below(random, 10)); break;
   }
 }

@@ -48,7 +48,7 @@ import Testing
           for columns in Sweep.some(Self.columns(format, arrangement), every: 6) {
             index += 1
             let matrix = try RandomMatrix(format, rows: Self.rows, columns: columns, arrangement, &random)
-            let unit = ["int4", "f8_e4m3"].contains(format.name) ? 256 : max(32, format.blockValues)
+            let unit = ["int4", "f8_e4m3"].contains(format.name) ? 256 : format.name == "e2m1" ? 64 : max(32, format.blockValues)
             let segments = [columns, (columns / 3 + unit) / unit * unit, unit]
             for segment in Sweep.isFull ? Set(segments).sorted() : [segments[index % 3]] {
               for precision in ActivationPrecision.allCases
@@ -170,7 +170,7 @@ private struct Problem {
     scratch.initialize(repeating: .nan)
     scratch[scratchCount...].update(repeating: Self.guardValue)
     var weights = layout == .rows ? matrix.matrix : panels!.matrix
-    let kernels = table.row.pointee.formats[Int(matrix.format.index)], list = isGathered ? tokens : nil
+    let kernels = table.row.pointee.formats[Int(weights.format)], list = isGathered ? tokens : nil
     let first = Int64(rows.lowerBound), last = Int64(rows.upperBound)
     out.withUnsafeMutableBufferPointer { out in
       let y = out.baseAddress! + margin

@@ -7,14 +7,14 @@ import Testing
 
 @Suite struct PanelLayoutTests {
   /// Checksums of panels of layout `MOE_PANEL_LAYOUT`. A new format adds its own; one that changes raises `MOE_PANEL_LAYOUT`.
-  private static let layout = 1
+  private static let layout = 2
   private static let checksums: [String: UInt64] = [
     "f32": 0x5137_5e01_8158_0958, "f16": 0x8973_5511_11e2_2a95, "bf16": 0x0a10_0fee_b7c4_4e4e, "q4_0": 0x3aef_d2f2_416c_39b8,
     "q4_1": 0xcf21_2847_78a6_84a8, "q5_0": 0xe006_eef6_320c_2cec, "q8_0": 0xf33c_68e2_23b3_4049, "q4_k": 0x0ed0_04a3_0dfe_4e95,
     "q5_k": 0x22f8_5dda_543a_600d, "q6_k": 0x4687_11f5_022d_6751, "iq4_nl": 0x05c8_c526_49f4_f1df, "iq4_xs": 0xb322_cc24_9525_ccd8,
     "mxfp4": 0xb4f6_a9ea_8b60_92f3, "q5_1": 0x8e2d_dfc9_3882_fbbf, "e2m1": 0x7bcf_39b9_9a0a_3f9d,
     "q2_k": 0x67d3_c6f2_4252_46ac, "q3_k": 0xfcc9_65df_307c_4469, "tq2_0": 0x6df1_10d6_794b_9ff7,
-    "nvfp4": 0xcb89_5ee9_55a3_9a05, "int4": 0x8955_c7db_35c9_5e0e, "f8_e4m3": 0x6157_bf79_38ae_b3c4,
+    "nvfp4": 0x04ad_93b6_b481_509a, "int4": 0x8955_c7db_35c9_5e0e, "f8_e4m3": 0x6157_bf79_38ae_b3c4,
   ]
 
   @Test func theLayoutIsTheOneDescribedHere() { #expect(Int(MOE_PANEL_LAYOUT) == Self.layout) }

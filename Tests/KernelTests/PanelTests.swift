@@ -34,9 +34,15 @@ import Testing
     var random = SeededRandom(seed: 0xD1CE + UInt64(format.index))
     let rows = 16 * 20, columns = max(format.blockValues, 32)
     var matrix = moe_matrix()
-    (matrix.format, matrix.rows, matrix.columns, matrix.group) = (format.index, Int64(rows), Int64(columns), 32)
+    (matrix.format, matrix.rows, matrix.columns, matrix.group, matrix.global_scale) = (format.index, Int64(rows), Int64(columns), 32, 0.75)
     let panels = Panels(bytes: rows / 8 * Int(moe_panel_bytes(&matrix)), of: matrix)
     for index in panels.data.indices { panels.data[index] = UInt8.random(in: 0...255, using: &random) }
+    if format.name == "nvfp4" {
+      // Scales have no sign, or are NaN.
+      for unit in stride(from: 0, to: panels.data.count, by: 4 * 8 + 4 * columns) {
+        for line in unit..<unit + 4 * 8 where panels.data[line] > 127 { panels.data[line] = panels.data[line] < 140 ? 255 : panels.data[line] - 128 }
+      }
+    }
     if format.name == "f8_e4m3" {
       for unit in stride(from: 0, to: panels.data.count, by: 40 + 8 * columns) {
         for row in 0..<8 {

@@ -154,6 +154,7 @@ final class Panels {
     data.initializeMemory(as: UInt8.self, repeating: 0xAA)
     matrix = source
     matrix.layout = MOE_PANELS
+    matrix.format = moe_panel_format(&matrix)
     matrix.row_bytes = 0
     matrix.data = UnsafeRawPointer(data.baseAddress!)
   }

@@ -83,9 +83,11 @@ import Testing
 }
 
 @Suite struct Int8UseTests {
-  /// NVFP4's scales suit no int8 kernel, though MXFP4's codes of the same format do.
+  /// NVFP4 meets int8 in panels alone (here its down matrices, 48 wide, have none); MXFP4's codes of the same format do so in rows too.
   @Test func onlyMatricesThatSuitItAreMultipliedInInt8() throws {
-    #expect(try LayerFixture.layer(ofCheckpoint: "qwen3_moe_nvfp4", activations: .int8).activations == .float)
+    #expect(try LayerFixture.layer(ofCheckpoint: "qwen3_moe_nvfp4", activations: .int8).activations == .int8)
+    #expect(try LayerFixture.layer(ofCheckpoint: "qwen3_moe_nvfp4", activations: .int8, layout: .rows).activations == .float)
+    #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .int8, layout: .rows).activations == .int8)
     #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .int8).activations == .int8)
     #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .float).activations == .float)
     #expect(try LayerFixture.layer(ofCheckpoint: "gpt_oss_mxfp4", activations: .bfloat16).activations == .float)
@@ -94,9 +96,9 @@ import Testing
 
 extension LayerFixture {
   /// The first layer of a folder of Tests/Fixtures/checkpoints.
-  fileprivate static func layer(ofCheckpoint folder: String, activations: ActivationPrecision) throws -> MoELayer {
+  fileprivate static func layer(ofCheckpoint folder: String, activations: ActivationPrecision, layout: WeightLayout? = nil) throws -> MoELayer {
     let model = try MoEModel(Checkpoint(path: "\(root)/checkpoints/\(folder)"))
-    return try MoELayer(model, block: model.blocks[0], on: machine, activations: activations)
+    return try MoELayer(model, block: model.blocks[0], on: machine, activations: activations, layout: layout)
   }
 }
 
