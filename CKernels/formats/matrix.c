@@ -11,11 +11,12 @@ static bool has_its_scales(const moe_matrix *w) {
   bool whole = w->columns % 32 == 0 && (none || in_groups);
   if (has_floats(f)) return whole && !w->zeros;
   if (f.lines == LINES_PLANES) return whole && !none;
+  // Times such a number, halves of scales are exact.
+  bool is_moderate = fabsf(w->global_scale) >= 0x1p-64f && fabsf(w->global_scale) <= 0x1p64f;
+  if (f.lines == LINES_UE4M3) return none && is_moderate;
   if (f.lines != LINES_E8M0_PLANE) return none && w->global_scale == 1;
   if (w->flat || w->zeros || w->group_rows != 1) return false;
   if (w->scale_type == MOE_SCALE_E8M0) return whole && w->group == 32 && w->global_scale == 1;
-  // Halves and products of such scales are exact.
-  bool is_moderate = fabsf(w->global_scale) >= 0x1p-64f && fabsf(w->global_scale) <= 0x1p64f;
   return w->scale_type == MOE_SCALE_E4M3 && w->group == 16 && w->columns % 64 == 0 && is_moderate;
 }
 

@@ -1,4 +1,4 @@
-// nvfp4: 64 FP4 E2M1 codes, 4 groups with FP8 E4M3 scales; value = scale * q.
+// nvfp4: 64 FP4 E2M1 codes, 4 groups with FP8 E4M3 scales; value = scale * q, times the factor of the matrix.
 //
 // Block of 36 bytes: 4 unsigned E4M3 scales (0x7f counts as 0; bit 7 changes only that), then 4 x 8 bytes; byte i of a group of 16
 // holds code i low and code i + 8 high.
@@ -12,7 +12,7 @@ FORMAT void decode_nvfp4(const void *restrict blocks, int64_t values, float scal
   const uint8_t *block = blocks;
   for (; values > 0; values -= 64, block += 36)
     for (int g = 0; g < 4; g++, out += 16) {
-      float step = half_of_ue4m3(nvfp4_scale(block[g]));
+      float step = half_of_ue4m3(nvfp4_scale(block[g])) * scale;
       const uint8_t *q = block + 4 + 8 * g;
       for (int i = 0; i < 8; i++) out[i] = step * (float)twice_e2m1(q[i] & 15);
       for (int i = 0; i < 8; i++) out[8 + i] = step * (float)twice_e2m1(q[i] >> 4);

@@ -59,7 +59,8 @@ enum { MOE_PANEL_LAYOUT = 2 };
 ///
 /// Formats with `scaled` take one scale a group of `group` columns: scale index of (r, c) is
 /// (r / group_rows) * scale_stride + c / group, or, when `flat`, (r * columns + c) / group.
-/// The scale is widened to f32 and multiplied by `global_scale` (one rounding) before it meets the code.
+/// The scale is widened to f32 and multiplied by `global_scale` (one rounding) before it meets the code; so are nvfp4's own. For other formats that
+/// hold their scales `global_scale` is 1.
 typedef struct moe_matrix {
   int32_t format;
   moe_layout layout;

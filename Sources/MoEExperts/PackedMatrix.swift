@@ -39,10 +39,12 @@ public struct PackedMatrix: @unchecked Sendable {
   /// What each node of a placement holds, and last what they share; empty for panels in one place and for rows.
   package let shards: [PanelShard]
 
-  /// - Parameter step: rows from one of the matrix to the next in memory.
+  /// - Parameters:
+  ///   - step: rows from one of the matrix to the next in memory.
+  ///   - factor: multiplies every value of formats that hold their scales; 1 for all but `nvfp4`.
   init(
     format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, owner: AnyObject, step: Int = 1, scales: ScalePlane? = nil,
-    inputOrder: [Int32]? = nil
+    factor: Float = 1, inputOrder: [Int32]? = nil
   ) throws(FormatError) {
     let codeBytes = try format.bytes(values: columns)
     rowBytes = step * codeBytes
@@ -54,7 +56,7 @@ public struct PackedMatrix: @unchecked Sendable {
     self.data = data
     self.owner = owner
     self.scales = scales
-    (group, global) = (scales?.group ?? 0, scales?.global ?? 1)
+    (group, global) = (scales?.group ?? 0, scales?.global ?? factor)
     self.inputOrder = inputOrder
     shards = []
   }

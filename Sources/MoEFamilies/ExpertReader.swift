@@ -53,8 +53,8 @@ struct ExpertReader {
   }
 
   /// A tensor of exactly this shape.
-  private func tensor(_ name: String, _ shape: [Int]) throws(MoEError) -> TensorView {
-    let view = try reader.complete(name)
+  private func tensor(_ name: String, _ shape: [Int], takesFactors: Bool = false) throws(MoEError) -> TensorView {
+    let view = try reader.complete(name, takesFactors: takesFactors)
     guard view.shape == shape else { throw .shape(ShapeError(tensor: name, reason: "expected \(shape), found \(view.shape)")) }
     return view
   }
@@ -66,20 +66,21 @@ struct ExpertReader {
   }
 
   private func stacked() throws(MoEError) -> (Int) throws(MoEError) -> Expert {
-    func stack(_ role: String, _ rows: Int, _ columns: Int) throws(MoEError) -> TensorView {
-      try tensor((names.experts[role] ?? role) + ".weight", [experts, rows, columns])
+    func stack(_ role: String, _ rows: Int, _ columns: Int) throws(MoEError) -> (Int) throws(ShapeError) -> PackedMatrix {
+      let view = try tensor((names.experts[role] ?? role) + ".weight", [experts, rows, columns], takesFactors: true)
+      let factors = try reader.factors(of: view, count: experts)
+      return { (expert: Int) throws(ShapeError) -> PackedMatrix in
+        try PackedMatrix(rowsOf: view, .init(first: expert * rows, count: rows), factor: factors?[expert] ?? 1)
+      }
     }
     let gate = names.experts["gate"] == nil ? nil : try stack("gate", intermediate, hidden)
     let up = try stack("up", intermediate, hidden), down = try stack("down", hidden, intermediate)
     let gateBias = try biases("gate", intermediate), upBias = try biases("up", intermediate), downBias = try biases("down", hidden)
     return { (expert: Int) throws(MoEError) -> Expert in
       try MoEError.shaping { () throws(ShapeError) in
-        let gateMatrix: PackedMatrix? = if let gate { try PackedMatrix(rowsOf: gate, .init(first: expert * intermediate, count: intermediate)) } else { nil }
-        return Expert(
-          gate: gateMatrix, up: try PackedMatrix(rowsOf: up, .init(first: expert * intermediate, count: intermediate)),
-          down: try PackedMatrix(rowsOf: down, .init(first: expert * hidden, count: hidden)),
-          gateBias: gateBias?.row(expert, of: intermediate), upBias: upBias?.row(expert, of: intermediate),
-          downBias: downBias?.row(expert, of: hidden))
+        Expert(
+          gate: try gate?(expert), up: try up(expert), down: try down(expert), gateBias: gateBias?.row(expert, of: intermediate),
+          upBias: upBias?.row(expert, of: intermediate), downBias: downBias?.row(expert, of: hidden))
       }
     }
   }

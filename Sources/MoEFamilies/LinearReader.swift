@@ -19,20 +19,35 @@ struct LinearReader {
   }
 
   /// A tensor that is there and has all it takes to read it: codes whose scales would lie in another tensor mean nothing alone.
-  func complete(_ name: String) throws(MoEError) -> TensorView {
+  ///
+  /// - Parameter takesFactors: true when `factors` follows.
+  func complete(_ name: String, takesFactors: Bool = false) throws(MoEError) -> TensorView {
     let view = try required(name)
     guard view.type.format?.isScaled != true else {
       throw .unsupportedQuantization("'\(name)' holds \(view.type) codes where no scales are read")
     }
-    try refuseScale(of: name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name)
+    if !takesFactors { try refuseScale(of: name) }
     return view
   }
 
-  /// GGUF's NVFP4 checkpoints put factors of whole tensors or experts beside them; these are not read, and must not be passed over.
-  private func refuseScale(of base: String) throws(MoEError) {
-    guard let scale = try optional(base + ".scale") else { return }
-    throw .unsupportedQuantization("'\(scale.name)': scales beside weights that hold their own are not read")
+  /// Factors of whole tensors or experts, as GGUF puts them beside NVFP4 weights: `count` of them; nil where there are none.
+  func factors(of weight: TensorView, count: Int) throws(MoEError) -> [Float]? {
+    guard weight.type.format?.name == "nvfp4" else {
+      try refuseScale(of: weight.name)
+      return nil
+    }
+    let name = Self.base(of: weight.name) + ".scale"
+    return try optional(name) == nil ? nil : try floats(name, count: count)
   }
+
+  /// Factors beside other weights that hold their own scales are not read, and must not be passed over.
+  private func refuseScale(of weight: String) throws(MoEError) {
+    let name = Self.base(of: weight) + ".scale"
+    guard try optional(name) != nil else { return }
+    throw .unsupportedQuantization("'\(name)': scales beside weights that hold their own are read for NVFP4 alone, an expert or a matrix at a time")
+  }
+
+  private static func base(of weight: String) -> String { weight.hasSuffix(".weight") ? String(weight.dropLast(".weight".count)) : weight }
 
   /// Values of a vector or small matrix, widened.
   func floats(_ name: String, count: Int) throws(MoEError) -> [Float] {
@@ -94,8 +109,8 @@ struct LinearReader {
     guard weight.shape == [rows, columns] else {
       throw .shape(ShapeError(tensor: weight.name, reason: "expected [\(rows), \(columns)], found \(weight.shape)"))
     }
-    try refuseScale(of: base)
-    return try MoEError.shaping { () throws(ShapeError) in try PackedMatrix(rowsOf: weight, .init(count: rows)) }
+    let factor = try factors(of: weight, count: 1)?[0] ?? 1
+    return try MoEError.shaping { () throws(ShapeError) in try PackedMatrix(rowsOf: weight, .init(count: rows), factor: factor) }
   }
 
   private func int4(_ qweight: TensorView, _ base: String) throws(MoEError) -> PackedMatrix {

@@ -18,11 +18,11 @@ struct MatrixKind: Hashable, Sendable {
     self.scales = scales
   }
 
-  /// The kind of a matrix in rows; nil for panels, and where no source knows the format.
+  /// The kind of a matrix in rows; nil for panels, for blocks with a factor, and where no source knows the format.
   init?(of matrix: HostMatrix) {
     let borrowed = matrix.borrowed
     format = WeightFormat(index: borrowed.format)
-    guard moe_opencl_text(format.name) != nil, borrowed.layout == MOE_ROWS else { return nil }
+    guard moe_opencl_text(format.name) != nil, borrowed.layout == MOE_ROWS, matrix.hasScales || borrowed.global_scale == 1 else { return nil }
     // Columns in another order are put in place code by code.
     guard matrix.order == nil || format.blockValues == 2 && !borrowed.flat else { return nil }
     scales =

@@ -44,20 +44,6 @@ import Testing
     #expect(message { _ = try fixture.layer(edits) }.contains(name))
   }
 
-  @Test func scalesBesideBlocksAreRefused() throws {
-    let file = try GGUFFile(path: "\(LayerFixture.root)/families/moe_nvfp4.gguf"), name = "blk.0.ffn_up_exps.scale"
-    struct WithScale: TensorSource {
-      let file: GGUFFile
-      let scale: TensorView
-      var tensorNames: [String] { file.tensorNames + [scale.name] }
-      var fileDescription: String { file.fileDescription }
-      func tensor(_ name: String) throws(CheckpointError) -> TensorView? { name == scale.name ? scale : try file.tensor(name) }
-    }
-    let tensors = WithScale(file: file, scale: try .zeros(name, .f32, [1]))
-    let model = try MoEModel(Checkpoint(tensors: tensors, metadata: .gguf(file.metadata), path: "scaled"))
-    #expect(message { _ = try model.weights(of: model.blocks[0]) }.contains(name))
-  }
-
   @Test func numbersBeyondFloatAreRefused() throws {
     let fixture = try LayerFixture.named("deepseek_v3")
     #expect(message { _ = try fixture.layer { $0["routed_scaling_factor"] = .number(1e300) } }.contains("'routed_scaling_factor' is 1e+300"))

@@ -22,9 +22,11 @@ extension PackedMatrix {
 
   /// Rows of an output-major tensor [.., rows, columns], its leading dimensions flattened; they are borrowed as they lie.
   ///
-  /// - Throws: `ShapeError` when the tensor holds no weights or not these rows.
-  public init(rowsOf view: TensorView, _ slice: Slice) throws(ShapeError) {
+  /// - Parameter factor: multiplies every value of `nvfp4` weights.
+  /// - Throws: `ShapeError` when the tensor holds no weights or not these rows, or takes no factor.
+  public init(rowsOf view: TensorView, _ slice: Slice, factor: Float = 1) throws(ShapeError) {
     let format = try view.weightFormat()
+    guard factor == 1 || format.name == "nvfp4" else { throw ShapeError(tensor: view.name, reason: "\(format) takes no factor, \(factor) is given") }
     let columns = view.shape.last ?? 1
     let stored = columns == 0 ? 0 : view.count / columns
     try view.check(slice, of: stored)
@@ -33,7 +35,7 @@ extension PackedMatrix {
       () throws(FormatError) in
       try PackedMatrix(
         format: format, rows: slice.count, columns: columns, data: rows.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!,
-        owner: view.owner, step: slice.step)
+        owner: view.owner, step: slice.step, factor: factor)
     }
   }
 
