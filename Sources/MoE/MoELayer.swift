@@ -48,7 +48,7 @@ public struct MoELayer: Sendable {
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU, which changes no result; nil for panels where they take an eighth more memory at most.
   ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
-  ///   - placement: which NUMA nodes hold and compute the experts, which changes no result; nil for weights in one place.
+  ///   - placement: which NUMA nodes and OpenCL devices hold and compute the experts; nodes change no result. Nil for weights in one place.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
   public init(
@@ -67,7 +67,7 @@ public struct MoELayer: Sendable {
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU; nil for panels where they take an eighth more memory at most.
   ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
-  ///   - placement: which NUMA nodes hold and compute the experts, which changes no result; nil for weights in one place.
+  ///   - placement: which NUMA nodes and OpenCL devices hold and compute the experts; nodes change no result. Nil for weights in one place.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits.
   /// - Throws: `MoEError` naming the key or tensor at fault.
   public init(

@@ -172,7 +172,7 @@ struct JointLayerTests {
     let folder = try CacheFolder(), fixture = try LayerFixture.named("qwen2_moe"), model = try fixture.model(), states = try fixture.input().states
     let machine = OpenCLTests.machine, block = try model.block(prefix: fixture.prefix()), placement = try #require(Self.layer(fixture).placement)
     let expected = try Self.layer(fixture).bits(states)
-    for source in [PackedCache.Report.Source.packed, .mapped] {
+    for source in [PackedCache.Report.Source.packed, .read] {
       let layer = try MoELayer(model, block: block, on: machine, layout: .panels, packedCache: PackedCache(folder: folder.path), placement: placement)
       for (expert, home) in zip(layer.weights.experts.experts, placement.experts) {
         if case .device = home { #expect(expert.up.layout == .rows) } else { #expect(expert.up.layout == .panels) }

@@ -58,7 +58,7 @@ enum DeviceError: Error, CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .unknown(let name): "unknown device '\(name)'; there are cpu, blas, opencl, opencl:N auto and cpu+opencl:N"
+    case .unknown(let name): "unknown device '\(name)'; there are cpu, blas, opencl, opencl:N, auto and cpu+opencl:N"
     case .experts(let count, let found): "--device-experts \(count): not for \(found)"
     }
   }
