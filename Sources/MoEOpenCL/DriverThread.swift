@@ -14,8 +14,8 @@ import Synchronization
 
 /// A thread for the work on one device, one caller's after the other's.
 ///
-/// A caller waits while its work is not done, or for it later; only inside a call into the driver does time count. One that overstays is abandoned
-/// with the thread: should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
+/// A caller waits for its work, at once or later; only inside a call into the driver does time count. One that overstays is abandoned with the
+/// thread: should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
 final class DriverThread: @unchecked Sendable {
   private let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

@@ -97,8 +97,8 @@ extension OpenCLBackend: DeviceBackend {
         for (sum, memory) in zip(sums, memories) {
           try launchGateUp(sum.pass)
           try launchDown(sum.pass)
-          try launchCombine(
-            sum.pass, into: try memory.room(memory.result, sum.sums.count, sum.sums.columns), sum.sums, adding: false)
+          let result = try memory.room(memory.result, sum.sums.count, sum.sums.columns)
+          try launchCombine(sum.pass, into: result, sum.sums, adding: false)
         }
         for (sum, memory) in zip(sums, memories) { try memory.download(memory.result, into: sum.sums) }
       }
