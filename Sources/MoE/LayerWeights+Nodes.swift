@@ -17,18 +17,12 @@ extension LayerWeights {
     let cpus = placement.nodes.map { index in
       topology.nodes.first { $0.osIndex == index }.map { $0.processingUnits.filter(topology.limits.cpus.contains) } ?? []
     }
-    let map = NodeMap(cpus: cpus, threads: backend.pool.threads), sharedHome = placement.shared ?? .interleaved
-    func holdings(_ expert: Expert, _ home: Placement.Home) -> [[Range<Int>]] {
-      expert.matrices.map { placement.holdings(of: home, rows: $0.rows) }
-    }
+    let map = NodeMap(cpus: cpus, threads: backend.pool.threads)
     func nodes(_ bank: ExpertBank, _ homes: [Placement.Home]) -> BankNodes {
       BankNodes(placement, homes, map: map, intermediate: bank.intermediate, hidden: bank.hidden)
     }
-    let plan = PanelPlan(
-      matrices, layout,
-      holdings: zip(experts.experts, placement.experts).flatMap(holdings) + (shared?.experts ?? []).flatMap { holdings($0, sharedHome) }
-        + projections.map { placement.holdings(of: .interleaved, rows: $0.rows) })
-    guard plan.byteCount > 0 else { return (self, ["no matrix of the layer takes panels: all stay where they are"]) }
+    let plan = PanelPlan(matrices, layout, holdings: holdings(placement, placement.holdings))
+    guard plan.byteCount > 0 else { return (inOnePlace, ["no matrix of the layer takes panels: all stay where they are"]) }
 
     var memory: NodeMemory?, notes: [String] = []
     if topology.source == .machine {
@@ -44,7 +38,13 @@ extension LayerWeights {
       notes.append("\(found.pages) of \(found.asked) pages for nodes \(nodes) lie on others: these are full, or binding was refused")
     }
     var packed = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)[...]
-    let weights = replacingMatrices(on: (nodes(experts, placement.experts), shared.map { nodes($0, [sharedHome]) })) { _ in packed.removeFirst() }
+    let weights = replacingMatrices(on: (nodes(experts, placement.experts), shared.map { nodes($0, [placement.sharedHome]) })) { _ in packed.removeFirst() }
     return (weights, notes)
+  }
+
+  /// What `rows` tells of the home and the number of rows of every matrix, in the order of `matrices`.
+  func holdings(_ placement: Placement, _ rows: (_ home: Placement.Home, _ rows: Int) -> [Range<Int>]) -> [[Range<Int>]] {
+    let homes = zip(experts.experts, placement.experts).map { ($0.matrices, $1) } + (shared?.experts ?? []).map { ($0.matrices, placement.sharedHome) }
+    return (homes + [(projections, .interleaved)]).flatMap { matrices, home in matrices.map { rows(home, $0.rows) } }
   }
 }

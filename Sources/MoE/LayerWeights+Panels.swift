@@ -3,17 +3,20 @@
 internal import MoEExperts
 internal import MoEFamilies
 internal import MoEGroupedGEMM
+internal import MoEPlacement
 internal import MoETensors
 
 extension LayerWeights {
   /// The same weights with every matrix in panels that takes them, from `cache` where one is given, and what that did.
   ///
-  /// - Parameter layout: nil for panels where they grow a matrix by an eighth at most.
+  /// - Parameters:
+  ///   - layout: nil for panels where they grow a matrix by an eighth at most.
+  ///   - placement: whose experts on devices stay as they are; nil where all are the CPU's.
   /// - Throws: `ShapeError` when there is no memory for the panels.
   func inPanels(
-    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?
+    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?, _ placement: Placement?
   ) throws(ShapeError) -> (weights: LayerWeights, report: PackedCache.Report?) {
-    let plan = PanelPlan(matrices, layout)
+    let plan = PanelPlan(matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } })
     guard plan.byteCount > 0 else { return (self, nil) }
     var packed: ArraySlice<PackedMatrix>, report: PackedCache.Report?
     if let cache {

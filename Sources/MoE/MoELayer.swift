@@ -21,11 +21,11 @@ public struct MoELayer: Sendable {
   public let weights: LayerWeights
   /// What the cache of packed weights did when the layer was made; nil without one, and where no matrix lies in panels.
   public let packedCache: PackedCache.Report?
-  /// Where the experts live; nil for weights in one place, and on a machine of one node.
+  /// Where the experts live; nil for weights in one place, and on a machine of one node where none is on a device.
   public let placement: Placement?
   /// What the system refused of the placement, and what stands in its place.
   public let placementNotes: [String]
-  /// Where the experts are computed.
+  /// Where the experts are computed that no placement has on another device.
   public let device: Device
   let backend: any GroupedGEMMBackend
   let machine: Machine
@@ -48,7 +48,7 @@ public struct MoELayer: Sendable {
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU, which changes no result; nil for panels where they take an eighth more memory at most.
   ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
-  ///   - placement: which NUMA nodes hold and compute the experts, which changes no result; nil for weights in one place.
+  ///   - placement: which NUMA nodes and OpenCL devices hold and compute the experts; nodes change no result. Nil for weights in one place.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits; `RouterOutput.nonFiniteTokens` counts them.
   /// - Throws: `MoEError` naming the key, tensor or layer at fault.
   public init(
@@ -67,7 +67,7 @@ public struct MoELayer: Sendable {
   /// - Parameters:
   ///   - layout: how the weights lie in memory on the CPU; nil for panels where they take an eighth more memory at most.
   ///   - packedCache: where panels are kept for the next time; nil to pack them every time.
-  ///   - placement: which NUMA nodes hold and compute the experts, which changes no result; nil for weights in one place.
+  ///   - placement: which NUMA nodes and OpenCL devices hold and compute the experts; nodes change no result. Nil for weights in one place.
   ///   - nonFinite: what happens to a token with NaN or +inf among its router logits.
   /// - Throws: `MoEError` naming the key or tensor at fault.
   public init(
@@ -97,20 +97,24 @@ public struct MoELayer: Sendable {
     self.machine = machine
     self.device = device
     let placement = try placement.flatMap { (placement) throws(MoEError) in
-      try MoEError.placing { () throws(PlacementError) in try placement.check(on: machine.topology, experts: weights.experts.count) }
+      let devices = placement.devices.isEmpty ? 0 : try MoEError.computing { () throws(OpenCLError) in try machine.openCLDevices().devices.count }
+      try MoEError.placing { () throws(PlacementError) in
+        try placement.check(on: machine.topology, experts: weights.experts.count, devices: devices)
+      }
       guard device == .cpu, layout != .rows else { throw .machine("a placement is one of panels on the CPU, not of rows or for \(device)") }
-      return machine.topology.nodes.count > 1 ? placement : nil
+      return machine.topology.nodes.count > 1 || devices > 0 ? placement : nil
     }
     self.placement = placement
     var weights = weights, report: PackedCache.Report?, notes: [String] = []
     switch device {
     case .cpu:
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
-      backend = cpu
+      let placed = machine.topology.nodes.count > 1 ? placement : nil
       try MoEError.shaping { () throws(ShapeError) in
-        if layout != .rows, placement == nil || packedCache != nil { (weights, report) = try weights.inPanels(by: cpu, layout, packedCache) }
-        if let placement { (weights, notes) = try weights.placed(by: cpu, placement, layout, on: machine.topology) }
+        if layout != .rows, placed == nil || packedCache != nil { (weights, report) = try weights.inPanels(by: cpu, layout, packedCache, placement) }
+        if let placed { (weights, notes) = try weights.placed(by: cpu, placed, layout, on: machine.topology) }
       }
+      backend = if let placement, !placement.devices.isEmpty { try weights.joined(cpu, placement, on: machine.openCL) } else { cpu }
     case .blas:
       guard let blas = BLASBackend(kernels: machine.kernels, pool: machine.pool) else {
         throw .machine("the package was built without the trait OpenBLAS")
@@ -231,7 +235,13 @@ extension MoELayer {
   public func replacing(_ weights: LayerWeights) throws(MoEError) -> MoELayer {
     try MoEError.shaping { () throws(ShapeError) in try weights.check(configuration) }
     var backend = backend, weights = weights
-    if case .openCL(let index) = device {
+    switch device {
+    case .cpu:
+      if let joint = backend as? JointBackend, let placement {
+        backend = try weights.joined(joint.host, placement, on: machine.openCL, former: joint)
+      }
+    case .blas: break
+    case .openCL(let index):
       weights = weights.inOnePlace
       backend = try MoEError.computing { () throws(OpenCLError) in
         try machine.openCL.backend(on: index, weights.banks, weights.projections, former: backend)

@@ -67,14 +67,47 @@ public struct DispatchPlan: Sendable {
       }
     }
     moveBack(&offsets)
+    listRowsOfTokens()
+  }
+
+  /// Lists the rows of every token; `rowOffsets` counts them, each behind its token.
+  private mutating func listRowsOfTokens() {
     rowOf.refill(0, count: rows)
-    for token in 0..<routing.tokens { rowOffsets[token + 1] += rowOffsets[token] }
+    for token in 0..<tokenCount { rowOffsets[token + 1] += rowOffsets[token] }
     for row in 0..<rows {
       let token = Int(tokens[row])
       rowOf[rowOffsets[token]] = row
       rowOffsets[token] += 1
     }
     moveBack(&rowOffsets)
+  }
+
+  /// The rows that `plan` has for some of its experts, in the memory of the plan that was here.
+  ///
+  /// - Parameters:
+  ///   - experts: how many experts there are here.
+  ///   - numbers: the number of every expert of `plan` here, in the same order; negative for one that is left out.
+  ///   - identity: true to take what identity experts return along.
+  package mutating func take(_ plan: borrowing DispatchPlan, experts: Int, numbers: [Int32], identity: Bool) {
+    offsets.refill(0, count: experts + 1)
+    rowOffsets.refill(0, count: plan.tokenCount + 1)
+    activeExperts.removeAll(keepingCapacity: true)
+    tokens.removeAll(keepingCapacity: true)
+    slots.removeAll(keepingCapacity: true)
+    weights.removeAll(keepingCapacity: true)
+    identityWeights.removeAll(keepingCapacity: true)
+    for expert in plan.activeExperts where numbers[Int(expert)] >= 0 {
+      let rows = plan.rows(of: Int(expert)), number = numbers[Int(expert)]
+      activeExperts.append(number)
+      offsets[Int(number) + 1] = rows.count
+      tokens.append(contentsOf: plan.tokens[rows])
+      slots.append(contentsOf: plan.slots[rows])
+      weights.append(contentsOf: plan.weights[rows])
+    }
+    if identity { identityWeights.append(contentsOf: plan.identityWeights) }
+    for expert in 0..<experts { offsets[expert + 1] += offsets[expert] }
+    for token in tokens { rowOffsets[Int(token) + 1] += 1 }
+    listRowsOfTokens()
   }
 
   /// As the initialiser, in the memory of the plan that was here.

@@ -35,6 +35,8 @@ package final class BankNodes: @unchecked Sendable {
   /// - Parameter homes: one an expert.
   package init(_ placement: Placement, _ homes: [Placement.Home], map: NodeMap, intermediate: Int, hidden: Int) {
     self.map = map
+    // Experts on devices have no rows here; what they are given must not differ from the others'.
+    let others = homes.first { $0.deviceIndex == nil } ?? .interleaved, homes = homes.map { $0.deviceIndex == nil ? $0 : others }
     let experts = homes.count, bounds = [intermediate, hidden].flatMap { rows in homes.map { placement.bounds(of: $0, rows: rows) } }
     self.experts = experts
     isUniform = bounds[experts...].allSatisfy { $0 == bounds[experts] }

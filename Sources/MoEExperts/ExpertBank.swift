@@ -160,6 +160,15 @@ public struct ExpertBank: Sendable {
     return bank
   }
 
+  /// A bank of some of the experts, in one place.
+  package func part(_ chosen: [Int]) -> ExpertBank {
+    var bank = self
+    bank.experts = chosen.map { experts[$0].replacingMatrices(\.gathered) }
+    bank.nodes = nil
+    bank.borrowed = BorrowedExperts(bank.experts, nil)
+    return bank
+  }
+
   /// Number of experts.
   public var count: Int { experts.count }
   /// True when experts multiply by act(gate x).

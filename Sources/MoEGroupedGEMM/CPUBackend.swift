@@ -1,7 +1,7 @@
 // The CPU backend: kernels of one ISA, driven by a pool of threads.
 
 internal import CMoEKernels
-internal import MoEDispatch
+package import MoEDispatch
 package import MoEExperts
 package import MoEPlacement
 package import MoETensors
@@ -72,6 +72,11 @@ extension CPUBackend: GroupedGEMMBackend {
 
   package func combine(_ pass: ExpertPass, _ outputs: FloatRows, into output: FloatRows, adding: Bool) {
     pool.run(tasks: output.count, CombineWork(kernels: kernels, pass: pass, outputs: outputs, output: output, adding: adding))
+  }
+
+  /// output[token] += sums[token] for the tokens with rows in `plan`.
+  package func add(_ sums: FloatRows, of plan: DispatchPlan, to output: FloatRows) {
+    pool.run(tasks: output.count, AddWork(kernels: kernels, plan: plan, sums: sums, output: output))
   }
 
   package func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) {

@@ -27,6 +27,16 @@ struct CombineWork: ParallelWork {
   }
 }
 
+/// Adds the sums that a device made of the rows of a plan, to the tokens that have some.
+struct AddWork: ParallelWork {
+  let kernels: KernelTable, plan: DispatchPlan, sums: FloatRows, output: FloatRows
+
+  func perform(task token: Int, worker: Int) {
+    guard plan.rowOffsets[token] < plan.rowOffsets[token + 1] else { return }
+    kernels.combine(sums.row(token), startingFrom: output.row(token), output.columns, into: output.row(token))
+  }
+}
+
 extension KernelTable {
   /// y = start (zeros for nil) + the sum of `rows` of x by `weights[row] * scale`, nil weights being ones.
   fileprivate func combine(

@@ -32,18 +32,21 @@ package struct PanelPlan: Sendable {
 
   /// - Parameters:
   ///   - layout: panels, or nil for panels where they grow a matrix by an eighth at most.
-  ///   - holdings: for every matrix the rows that each node holds, and last those that the nodes share; nil for one place. With these, matrices
-  ///     that lie in panels already are copied.
+  ///   - holdings: for every matrix the rows that each region holds: the nodes', and last what they share; none for a matrix that stays as it is.
+  ///     Nil for all rows in one. With several regions, matrices that lie in panels already are copied.
   package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil) {
     var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [Piece] = [], regions: [Range<Int>] = [], regionPieces: [Range<Int>] = []
+    let count = holdings.flatMap { $0.lazy.map(\.count).max() } ?? 1
     var end = 0
-    for region in 0..<(holdings?.first?.count ?? 1) {
+    for region in 0..<max(1, count) {
       // A large page is one node's.
       if region > 0 { end = (end + largePage - 1) / largePage * largePage }
       let start = end, first = pieces.count
       for (index, matrix) in matrices.enumerated() {
-        guard matrix.layout(layout) == .panels, matrix.layout == .rows || holdings != nil else { continue }
-        let rows = holdings?[index][region] ?? 0..<matrix.rows
+        guard matrix.layout(layout) == .panels, matrix.layout == .rows || count > 1 else { continue }
+        let held = holdings?[index] ?? [0..<matrix.rows]
+        guard held.indices.contains(region) else { continue }
+        let rows = held[region]
         shards[index].append(Shard(rows: rows, place: end))
         pieces += Self.pieces(of: matrix, index, rows, at: end)
         end += (matrix.panelBytes(rows: rows.count) + 63) / 64 * 64
@@ -76,7 +79,7 @@ package struct PanelPlan: Sendable {
   /// The matrices with panels at `base`, which `owner` keeps alive.
   package func matrices(at base: UnsafeRawPointer, owner: AnyObject) -> [PackedMatrix] {
     zip(matrices, shards).map { matrix, shards in
-      if shards.isEmpty { return matrix }
+      if shards.isEmpty { return matrix.gathered }
       if regions.count == 1 { return PackedMatrix(panelsOf: matrix, data: base + shards[0].place, owner: owner) }
       return PackedMatrix(panelsOf: matrix, shards: shards.map { PanelShard(rows: $0.rows, data: base + $0.place) }, owner: owner)
     }

@@ -14,13 +14,13 @@ import Synchronization
 
 /// A thread for the work on one device, one caller's after the other's.
 ///
-/// A caller waits while its work is its own; only inside a call into the driver does time count. One that overstays is abandoned with the thread:
-/// should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
+/// A caller waits for its work, at once or later; only inside a call into the driver does time count. One that overstays is abandoned with the
+/// thread: should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
 final class DriverThread: @unchecked Sendable {
   private let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  private var work: (() -> Void)?
-  private var worksDone = 0, ends = false, isAbandoned = false
+  private var queue: [() -> Void] = []
+  private var worksGiven = 0, worksDone = 0, ends = false, isAbandoned = false
   /// When the call that is being made has to be back, in nanoseconds of `clock`; 0 outside calls, -1 when nobody waits for it any more.
   private let due = Atomic<Int>(0)
   private var call = ""
@@ -74,32 +74,39 @@ final class DriverThread: @unchecked Sendable {
     pthread_mutex_unlock(state)
   }
 
-  /// Runs `body` on the thread, after the work of earlier callers.
+  /// Hands `body` to the thread, to run after earlier work; `finish` has to follow before what it touches is given away.
   ///
-  /// - Returns: nil when a call into the driver, in this or earlier work, is not back in time.
-  /// - Throws: what `body` does, and `OpenCLError` of `fork` in a child of the process that opened the device.
-  func run<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> Value? {
+  /// - Throws: `OpenCLError` of `fork` in a child of the process that opened the device.
+  func start<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> DriverWork<Value> {
     guard getpid() == process else {
       throw OpenCLError(call: "fork", status: -34, detail: "the device belongs to the process that opened it")
     }
-    var result: Result<Value, OpenCLError>?
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    while work != nil, !isAbandoned { pthread_cond_wait(changed, state) }
-    guard !isAbandoned else { return nil }
-    work = { do throws(OpenCLError) { result = .success(try body()) } catch { result = .failure(error) } }
-    let done = worksDone
+    worksGiven += 1
+    let work = DriverWork<Value>(number: worksGiven)
+    queue.append { do throws(OpenCLError) { work.result = .success(try body()) } catch { work.result = .failure(error) } }
     pthread_cond_broadcast(changed)
-    while worksDone == done {
+    return work
+  }
+
+  /// Waits until work that was started is done.
+  ///
+  /// - Returns: nil when a call into the driver, in this or other work, is not back in time.
+  /// - Throws: what its body did.
+  func finish<Value>(_ work: DriverWork<Value>) throws(OpenCLError) -> Value? {
+    pthread_mutex_lock(state)
+    defer { pthread_mutex_unlock(state) }
+    while worksDone < work.number {
+      guard !isAbandoned else { return nil }
       sleepAWhile()
       let due = due.load(ordering: .acquiring)
       if due > 0, clock > due, self.due.compareExchange(expected: due, desired: -1, ordering: .acquiringAndReleasing).exchanged {
         isAbandoned = true
         pthread_cond_broadcast(changed)
-        return nil
       }
     }
-    return try result!.get()
+    return try work.result!.get()
   }
 
   /// Makes a call into the driver; on the thread.
@@ -111,19 +118,20 @@ final class DriverThread: @unchecked Sendable {
     return value
   }
 
-  /// The call that did not come back; after `run` returned nil.
+  /// The call that did not come back; after `finish` returned nil.
   var stuckIn: String { call }
 
   fileprivate func serve() {
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
     while true {
-      while work == nil, !ends { pthread_cond_wait(changed, state) }
-      guard let next = work else { return }
+      while queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
+      guard !queue.isEmpty else { return }
+      let next = queue.removeFirst()
       pthread_mutex_unlock(state)
       next()
       pthread_mutex_lock(state)
-      (work, worksDone) = (nil, worksDone + 1)
+      worksDone += 1
       pthread_cond_broadcast(changed)
     }
   }
@@ -138,6 +146,14 @@ final class DriverThread: @unchecked Sendable {
     if until.tv_nsec >= 1_000_000_000 { (until.tv_sec, until.tv_nsec) = (until.tv_sec + 1, until.tv_nsec - 1_000_000_000) }
     pthread_cond_timedwait(changed, state, &until)
   }
+}
+
+/// Work that a thread was given, and its outcome once it is done.
+final class DriverWork<Value>: @unchecked Sendable {
+  fileprivate let number: Int
+  fileprivate var result: Result<Value, OpenCLError>?
+
+  fileprivate init(number: Int) { self.number = number }
 }
 
 private func begin(_ thread: UnsafeMutableRawPointer) {

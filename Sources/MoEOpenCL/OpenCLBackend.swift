@@ -46,13 +46,16 @@ struct OpenCLBackend: Sendable {
   /// What a pass keeps on the device.
   private func memory(of pass: ExpertPass) -> DevicePass { DevicePass.of(pass.memory, context) }
 
-  /// Runs a stage on the passes of a call; one that fails leaves nothing running.
+  /// Runs a stage on the passes of a call.
   private func stage(_ passes: DevicePass?..., body: @escaping () throws(OpenCLError) -> Void) throws(OpenCLError) {
-    try context.run { () throws(OpenCLError) in
-      do throws(OpenCLError) { try body() } catch {
-        for case let pass? in passes { try? pass.finish() }
-        throw error
-      }
+    try context.run { () throws(OpenCLError) in try finishing(passes, body) }
+  }
+
+  /// Calls `body`; where it fails, nothing of the passes is left running.
+  private func finishing(_ passes: [DevicePass?], _ body: () throws(OpenCLError) -> Void) throws(OpenCLError) {
+    do throws(OpenCLError) { try body() } catch {
+      for case let pass? in passes { try? pass.finish() }
+      throw error
     }
   }
 
@@ -80,6 +83,34 @@ struct OpenCLBackend: Sendable {
       memory(of: pass), tokens: output.count, columns: output.columns, adding: adding, weighs: !pass.bank.weightOnInput, scale: pass.bank.outputScale,
       into: result)
   }
+}
+
+extension OpenCLBackend: DeviceBackend {
+  func start(_ sums: [DeviceSums]) throws(OpenCLError) -> any DeviceWork {
+    let memories = sums.map { memory(of: $0.pass) }
+    return OpenCLWork(context: context, work: try context.start { () throws(OpenCLError) in
+      try finishing(memories) { () throws(OpenCLError) in
+        for (sum, memory) in zip(sums, memories) {
+          try upload(sum.pass.plan, of: sum.pass)
+          try memory.upload(sum.pass.input, to: memory.input)
+        }
+        for (sum, memory) in zip(sums, memories) {
+          try launchGateUp(sum.pass)
+          try launchDown(sum.pass)
+          let result = try memory.room(memory.result, sum.sums.count, sum.sums.columns)
+          try launchCombine(sum.pass, into: result, sum.sums, adding: false)
+        }
+        for (sum, memory) in zip(sums, memories) { try memory.download(memory.result, into: sum.sums) }
+      }
+    })
+  }
+}
+
+/// Work on the thread of a device.
+private struct OpenCLWork: DeviceWork {
+  let context: OpenCLContext, work: DriverWork<Void>
+
+  func finish() throws(OpenCLError) { try context.finish(work) }
 }
 
 extension OpenCLBackend: GroupedGEMMBackend {

@@ -55,7 +55,7 @@ package final class OpenCLContext: @unchecked Sendable {
   private static func opened(
     _ handle: cl_device_id, _ name: String, on thread: DriverThread, within deadline: Duration
   ) throws(OpenCLError) -> (cl_context, cl_command_queue)? {
-    try thread.run { () throws(OpenCLError) in
+    let work = try thread.start { () throws(OpenCLError) in
       var device: cl_device_id? = handle, status: cl_int = 0
       let context = thread.making("clCreateContext", within: deadline) { clCreateContext(nil, 1, &device, nil, nil, &status) }
       guard let context, status == CL_SUCCESS else { throw OpenCLError(call: "clCreateContext", status: status, detail: name) }
@@ -68,6 +68,7 @@ package final class OpenCLContext: @unchecked Sendable {
       }
       return (context, queue)
     }
+    return try thread.finish(work)
   }
 
   deinit {
@@ -84,10 +85,22 @@ package final class OpenCLContext: @unchecked Sendable {
 
   /// Runs `body` on the thread of the device, one caller after the other.
   ///
-  /// - Throws: what `body` does, or when a call into the driver did not return, the error that the device was lost with.
-  func run<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> Value {
+  /// - Throws: as `start` and `finish`.
+  func run<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> Value { try finish(try start(body)) }
+
+  /// Hands `body` to the thread of the device, to run after earlier work; `finish` has to follow.
+  ///
+  /// - Throws: the error that the device was lost with.
+  func start<Value>(_ body: @escaping () throws(OpenCLError) -> Value) throws(OpenCLError) -> DriverWork<Value> {
     try demandUse()
-    if let value = try thread.run(body) { return value }
+    return try thread.start(body)
+  }
+
+  /// Waits for work that was started.
+  ///
+  /// - Throws: what its body did, or when a call into the driver did not return, the error that the device was lost with.
+  func finish<Value>(_ work: DriverWork<Value>) throws(OpenCLError) -> Value {
+    if let value = try thread.finish(work) { return value }
     lose(Self.stuck(thread, device))
     throw state.withLock { $0.lost! }
   }

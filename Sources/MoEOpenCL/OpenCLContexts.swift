@@ -21,7 +21,7 @@ package final class OpenCLContexts: Sendable {
     /// - Throws: `OpenCLError`: no such device, one that is lost, no room in its memory or budget, kernels that do not build or are wrong.
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil
-    ) throws(OpenCLError) -> any GroupedGEMMBackend {
+    ) throws(OpenCLError) -> any DeviceBackend {
       let context = try context(of: index)
       return try context.run { () throws(OpenCLError) in
         try OpenCLBackend(context, index: index, banks, projections, former: former as? OpenCLBackend)
@@ -53,7 +53,7 @@ package final class OpenCLContexts: Sendable {
   #else
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: (any GroupedGEMMBackend)? = nil
-    ) throws(OpenCLError) -> any GroupedGEMMBackend {
+    ) throws(OpenCLError) -> any DeviceBackend {
       throw OpenCLError(call: "clGetPlatformIDs", status: -1001, detail: "the package was built without the trait OpenCL")
     }
 

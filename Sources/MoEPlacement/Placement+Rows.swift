@@ -21,13 +21,14 @@ extension Placement {
     return bounds
   }
 
-  /// Rows that each node holds; the last entry is for memory that all nodes share.
+  /// Rows that each node holds; the last entry is for memory that all nodes share. Of an expert on a device none has any.
   package func holdings(of home: Home, rows: Int) -> [Range<Int>] {
     switch home {
     case .nodes(let copies): nodes.indices.map { copies.contains($0) ? 0..<rows : 0..<0 } + [0..<0]
     case .split:
       zip(bounds(of: home, rows: rows), bounds(of: home, rows: rows).dropFirst()).map { $0..<$1 } + [0..<0]
-    case .interleaved, .device: nodes.map { _ in 0..<0 } + [0..<rows]
+    case .interleaved: nodes.map { _ in 0..<0 } + [0..<rows]
+    case .device: []
     }
   }
 }

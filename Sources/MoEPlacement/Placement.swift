@@ -27,8 +27,11 @@ public struct Placement: Sendable, Hashable, Codable {
     case nodes([Int])
     /// Output rows of every matrix over all nodes, by `shares`.
     case split
-    /// In the memory of a device, by its place in the list that was planned for.
+    /// In the memory of a device, by its place in the list that was planned for: that of `Machine.openCLDevices()` where a layer is to run.
     case device(Int)
+
+    /// The device, nil for a home on nodes.
+    package var deviceIndex: Int? { if case .device(let index) = self { index } else { nil } }
   }
 
   /// What was chosen for the experts that are not on devices.
@@ -45,6 +48,12 @@ public struct Placement: Sendable, Hashable, Codable {
   public let machine: String
   /// The reasons, one a decision.
   public let why: [String]
+
+  /// Home of the shared expert, where there is one.
+  package var sharedHome: Home { shared ?? .interleaved }
+
+  /// The devices that some expert lives on, ascending.
+  public var devices: [Int] { Set((experts + [shared].compactMap { $0 }).compactMap(\.deviceIndex)).sorted() }
 
   /// A placement as it is; `check` tells whether it fits a machine.
   public init(strategy: Strategy, nodes: [Int], shares: [Int], experts: [Home], shared: Home? = nil, machine: String, why: [String] = []) {
@@ -65,9 +74,7 @@ public struct Placement: Sendable, Hashable, Codable {
     guard machine == topology.fingerprint else { throw .otherMachine(planned: machine, found: topology.fingerprint) }
     try check(experts: count)
     for node in nodes where !topology.nodes.contains(where: { $0.osIndex == node }) { throw .unknownNode(node) }
-    for case .device(let device) in experts + [shared].compactMap({ $0 }) where !(0..<devices ~= device) {
-      throw .unknownDevice(device, devices: devices)
-    }
+    for device in self.devices where !(0..<devices ~= device) { throw .unknownDevice(device, devices: devices) }
   }
 
   /// What can be told without the machine: that homes are on `nodes` and each node has a share.

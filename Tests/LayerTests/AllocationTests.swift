@@ -49,6 +49,22 @@ struct AllocationTests {
     }
   }
 
+  /// Calls of a layer with experts on devices that need none of them.
+  @Test(.enabled(if: !OpenCLTests.devices.isEmpty, "there is no OpenCL device"))
+  func rowsOfTheCPUAllocateNothingBesideDevices() async {
+    await #expect(processExitsWith: .success) {
+      for activations in [ActivationPrecision.float, .int8] {
+        let parts = try RandomLayer("q8_0", activations), workspace = Workspace()
+        let layer = try parts.layer(on: OpenCLTests.machine, JointLayerTests.mixed(parts.experts, shared: false))
+        for tokens in [100, 1, 4] {
+          let states = try PlacedLayerTests.states(tokens, layer.hidden), ids = (0..<tokens).flatMap { [Int32($0 % 2 * 3), Int32(6)] }
+          let routing = try RouterOutput(experts: parts.experts, topK: 2, expertIDs: ids, weights: .init(repeating: 0.5, count: ids.count))
+          #expect(try layer.allocations(states, routing: routing, workspace: workspace) == 0, "\(activations), \(tokens) tokens")
+        }
+      }
+    }
+  }
+
   static let routers: [RouterConfiguration] = [
     .init(scores: 16, score: .sqrtSoftplus, selection: .topK(3), norm: .init(), scale: 2.5),
     .init(scores: 16, score: .softmax, selection: .topK(3), groups: .init(count: 4, kept: 2, score: .max, fill: 0), norm: .init(p: 2)),

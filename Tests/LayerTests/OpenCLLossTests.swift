@@ -37,6 +37,28 @@ struct OpenCLLossTests {
     #expect(try fixture.layer(on: Machine.current(threads: 1, openCL: options), device: .openCL(0))(states).tokens == states.tokens)
   }
 
+  /// A device that is lost while the CPU computes the other experts.
+  @Test(arguments: [("clEnqueueNDRangeKernel=-5", "CL_OUT_OF_RESOURCES"), ("clEnqueueMapBuffer=-12", "CL_MAP_FAILURE"), ("clFlush=hang", "CL_RUNNING")])
+  func aLostDeviceFailsTheLayerThatIsJoined(_ fault: String, _ name: String) throws {
+    let fixture = try LayerFixture.named("qwen2_moe"), states = try fixture.input().states, expected = try fixture.layer().bits(states)
+    let machine = try Machine.current(
+      threads: 2, openCL: OpenCLOptions(deadline: .seconds(2), programs: ProgramCache(folder: OpenCLTests.programs)))
+    let layer = try JointLayerTests.layer(fixture, on: machine), joint = try layer.bits(states), isLost = name != "CL_MAP_FAILURE"
+    setenv("LAYER_FAIL", fault, 1)
+    let start = ContinuousClock.now, first = failure { _ = try layer(states) }
+    unsetenv("LAYER_FAIL")
+    #expect(ContinuousClock.now - start < .seconds(4))
+    let error = try #require(first)
+    #expect(fault.hasPrefix(error.call) && error.name == name, "\(error)")
+    if isLost {
+      #expect(failure { _ = try layer(states) } == error && failure { _ = try JointLayerTests.layer(fixture, on: machine) } == error)
+    } else {
+      #expect(try layer.bits(states) == joint)
+    }
+    let onCPU = try MoELayer(configuration: layer.configuration, weights: layer.weights, on: machine)
+    #expect(try onCPU.bits(states) == expected)
+  }
+
   private func failure(_ body: () throws -> Void) -> OpenCLError? {
     do { try body() } catch MoEError.openCL(let error) { return error } catch { Issue.record("another error: \(error)") }
     return nil

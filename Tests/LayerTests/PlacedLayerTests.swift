@@ -167,8 +167,8 @@ struct RandomLayer {
   let configuration: MoEConfiguration, weights: LayerWeights, activations: ActivationPrecision
   var experts: Int { configuration.experts }
 
-  init(_ format: String, _ activations: ActivationPrecision) throws {
-    let format = WeightFormat(named: format)!, plain = try LayerFixture.named("qwen2_moe").layer(), hidden = 1024, intermediate = 256
+  init(_ format: String, _ activations: ActivationPrecision, hidden: Int = 1024, intermediate: Int = 256) throws {
+    let format = WeightFormat(named: format)!, plain = try LayerFixture.named("qwen2_moe").layer()
     var random = SeededRandom(seed: 3), configuration = plain.configuration, weights = plain.weights
     func matrix(_ rows: Int, _ columns: Int) throws -> PackedMatrix {
       let bytes = try format.encode(random.floats(rows * columns, in: -1...1)), buffer = AlignedBuffer(byteCount: bytes.count)

@@ -14,7 +14,8 @@ struct Run: ParsableCommand {
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
   @Flag(inversion: .prefixedNo, help: "Whether each worker thread is kept on a CPU of its own; by default where there is one for each.")
   var pinned: Bool?
-  @Option(help: "cpu, blas, opencl, opencl:N or auto.") var device = "cpu"
+  @Option(help: "cpu, blas, opencl, opencl:N, auto, or cpu+opencl:N for both at the same time.") var device = "cpu"
+  @Option(parsing: .unconditional, help: "Experts on the device beside the CPU; half of them by default.") var deviceExperts: Int?
   @Option(help: "float, int8, bfloat16, or some of them separated by commas.") var activations = "float"
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @OptionGroup var cache: PackedCacheChoice
@@ -34,7 +35,7 @@ struct Run: ParsableCommand {
       return count
     }
     guard seconds > 0, seconds <= 600 else { throw Failure("--seconds \(seconds): expected more than 0 and at most 600") }
-    let device = try DeviceChoice(device), precisions = try activations.list.map(ActivationPrecision.init(word:))
+    let device = try DeviceChoice(device, experts: deviceExperts), precisions = try activations.list.map(ActivationPrecision.init(word:))
     let packedCache = try cache.cache(for: layers), files = try ReportFiles(json: json, csv: csv, html: html)
     let machine = try Self.machine(threads: threads, pinned: pinned, isa: isa)
     if let obstacle = Self.obstacle(to: precisions, layers, machine, device.device) { throw Failure("\(obstacle); use --activations float") }
@@ -46,7 +47,7 @@ struct Run: ParsableCommand {
     print(Row.header)
     for layer in layers {
       try Self.measure(
-        layer, tokens: tokens, precisions: precisions, device: device.device, layout: layout.layout, packedCache: packedCache, seconds: seconds,
+        layer, tokens: tokens, precisions: precisions, device: device, layout: layout.layout, packedCache: packedCache, seconds: seconds,
         into: &results)
     }
     if results.rows.isEmpty, let cell = results.skipped.first { throw Failure("nothing can run: \(cell.words)") }
@@ -59,15 +60,15 @@ struct Run: ParsableCommand {
   ///
   /// - Parameter reason: why a cell is left out, asked before each with the row before it; nil to measure it.
   static func measure(
-    _ layer: BenchmarkedLayer, tokens: [Int], precisions: [ActivationPrecision], device: MoELayer.Device, layout: WeightLayout? = nil,
+    _ layer: BenchmarkedLayer, tokens: [Int], precisions: [ActivationPrecision], device: DeviceChoice, layout: WeightLayout? = nil,
     packedCache: PackedCache? = nil, seconds: Double, into results: inout Results, unless reason: (_ tokens: Int, _ last: Row?) -> String? = { _, _ in nil }
   ) throws {
     let machine = results.machine.machine, seed = results.machine.seed
     let (name, configuration, weights) = try layer.load(machine, seed: seed)
     for precision in precisions {
       let benchmark = try LayerBenchmark(
-        name: name, configuration: configuration, weights: weights, machine: machine, device: device, activations: precision, layout: layout,
-        packedCache: packedCache, seed: seed)
+        name: name, configuration: configuration, weights: weights, machine: machine, device: device.device, activations: precision, layout: layout,
+        packedCache: packedCache, placement: try device.placement(of: weights, on: machine.topology), seed: seed)
       for line in benchmark.cacheLines { results.note(line) }
       if let obstacle = benchmark.obstacle {
         results.skip(SkippedCell(layer: name, format: benchmark.format, activations: precision, reason: obstacle))

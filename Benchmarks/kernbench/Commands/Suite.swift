@@ -33,7 +33,8 @@ struct Suite: ParsableCommand {
     for line in Devices.report(machine.topology) { print(line) }
     let clock = ContinuousClock(), end = clock.now + .seconds(budget)
     let report = MachineReport(machine: machine, peaks: try Peaks(machine, Self.precisions), seed: seed)
-    var results = Results(report, device: try DeviceChoice("cpu"))
+    let device = try DeviceChoice("cpu")
+    var results = Results(report, device: device)
     print(report.line)
     for note in results.notes { print("note: \(note)") }
     print()
@@ -53,7 +54,7 @@ struct Suite: ParsableCommand {
         skipAll("\(error)")
         continue
       }
-      try Run.measure(layer, tokens: cell.tokens, precisions: Self.precisions, device: .cpu, seconds: 0.2, into: &results) { tokens, last in
+      try Run.measure(layer, tokens: cell.tokens, precisions: Self.precisions, device: device, seconds: 0.2, into: &results) { tokens, last in
         clock.now + Self.expected(tokens, after: last) < end ? nil : "left out for time"
       }
     }

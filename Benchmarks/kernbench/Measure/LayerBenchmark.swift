@@ -16,7 +16,8 @@ final class LayerBenchmark {
 
   init(
     name: String, configuration: MoEConfiguration, weights: LayerWeights, machine: Machine, device: MoELayer.Device,
-    activations: ActivationPrecision, layout: WeightLayout?, packedCache: PackedCache? = nil, seed: UInt64
+    activations: ActivationPrecision, layout: WeightLayout?, packedCache: PackedCache? = nil, placement: Placement? = nil,
+    seed: UInt64
   ) throws {
     self.name = name
     self.machine = machine
@@ -25,7 +26,7 @@ final class LayerBenchmark {
     layer = try Interrupts.held {
       try MoELayer(
         configuration: configuration, weights: weights, on: machine, device: device, activations: activations, layout: layout,
-        packedCache: packedCache)
+        packedCache: packedCache, placement: placement)
     }
     self.activations = activations
     let first = weights.experts.experts[0]
@@ -55,13 +56,19 @@ final class LayerBenchmark {
   /// The row of these times; none where the error is out of bound.
   func row(tokens: Int, times: Row.Times?, error: Double, bound: Double? = nil) -> Row {
     Row(
-      layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: "\(device)",
+      layer: name, format: format, activations: activations, tokens: tokens, threads: machine.pool.threads, device: deviceName,
       layout: layer.weights.experts.experts[0].up.layout, kernel: kernel, times: times, error: error, bound: bound ?? self.bound,
       residentBytes: layer.weights.residentBytes, isCached: isCached, isOversubscribed: machine.isOversubscribed)
   }
 
   /// What `error` may be at most.
   var bound: Double { OutputCheck.bound(activations) }
+
+  /// "cpu", "opencl:0", "cpu+opencl:0 (64 experts)".
+  private var deviceName: String {
+    guard let placement = layer.placement, let index = placement.devices.first else { return "\(device)" }
+    return "\(device)+opencl:\(index) (\(placement.experts.count { $0 == .device(index) }) experts)"
+  }
 
   private var kernel: String {
     if device == .blas { return "cblas_sgemm" }

@@ -39,7 +39,7 @@ struct LayerCase {
 /// Where and how the layers of a run are computed.
 struct LayerSetting {
   let machine: Machine
-  let device: MoELayer.Device
+  let device: DeviceChoice
   let precisions: [ActivationPrecision]
   let layout: WeightLayout?
 
@@ -47,7 +47,9 @@ struct LayerSetting {
   func layers(_ model: MoEModel, _ block: MoEBlock) throws -> [MoELayer] {
     let weights = try model.weights(of: block, kernels: machine.kernels), configuration = try model.configuration(of: block)
     return try precisions.compactMap { precision in
-      let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: precision, layout: layout)
+      let layer = try MoELayer(
+        configuration: configuration, weights: weights, on: machine, device: device.device, activations: precision, layout: layout,
+        placement: device.placement(of: weights, on: machine.topology))
       return layer.activations == precision ? layer : nil
     }
   }

@@ -8,7 +8,7 @@ struct Verify: ParsableCommand {
     abstract: "Checks every fixture below PATH: layer cases, formats, packed matrices, GGUF layers, whole checkpoints.")
 
   @Argument(help: "Files or folders.") var paths: [String]
-  @Option(help: "cpu, blas, opencl, opencl:N or auto.") var device = "cpu"
+  @Option(help: "cpu, blas, opencl, opencl:N, auto, or cpu+opencl:N for both at the same time.") var device = "cpu"
   @Option(help: "float, int8, bfloat16 or both: float and what the weights have a kernel for.") var activations = Activations.both
   @Option(help: "How weights lie in memory: rows, panels or auto.") var layout = LayoutChoice.auto
   @Option(parsing: .unconditional, help: "Worker threads; all that the machine allows by default.") var threads: Int?
@@ -24,7 +24,7 @@ struct Verify: ParsableCommand {
     let choice = try DeviceChoice(device), file = try json.map(ReportFile.init)
     let machine = try Run.machine(threads: threads, isa: isa)
     if let note = choice.note { print(note) }
-    let setting = LayerSetting(machine: machine, device: choice.device, precisions: activations.precisions, layout: layout.layout)
+    let setting = LayerSetting(machine: machine, device: choice, precisions: activations.precisions, layout: layout.layout)
     var results: [CaseResult] = []
     for path in paths {
       let found = try CaseFinder.cases(below: path)
