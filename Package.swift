@@ -83,7 +83,7 @@ let package = Package(
     .testTarget(name: "CheckpointTests", dependencies: ["MoECheckpoint", "MoETensors", "MoEReference"]),
     .testTarget(name: "PlacementTests", dependencies: ["MoEPlacement", "MoEOpenCL", "MoETraces", "MoECheckpoint"]),
     .testTarget(name: "RoutingTests", dependencies: ["MoERouting", "MoEDispatch", "MoEReference"]),
-    .testTarget(name: "LayerTests", dependencies: ["MoE", "MoEReference", "CMoEAllocationCounter"]),
+    .testTarget(name: "LayerTests", dependencies: ["MoE", "MoEGroupedGEMM", "MoEReference", "CMoEAllocationCounter"]),
   ],
   cLanguageStandard: .gnu17
 )

@@ -9,20 +9,26 @@ internal import MoETensors
 extension LayerWeights {
   /// The same weights with every matrix in panels that takes them, each on its nodes; projections around the experts are shared by all.
   ///
+  /// - Parameters:
+  ///   - backend: what packs and copies.
+  ///   - former: the placement that the weights have; what lies where it is wanted stays there.
   /// - Returns: also what the system refused.
   /// - Throws: `ShapeError` when there is no memory for the panels.
   func placed(
-    by backend: CPUBackend, _ placement: Placement, _ layout: WeightLayout?, on topology: Topology
+    by backend: CPUBackend, _ placement: Placement, _ layout: WeightLayout?, on machine: Machine, after former: Placement? = nil
   ) throws(ShapeError) -> (weights: LayerWeights, notes: [String]) {
+    let topology = machine.topology
     let cpus = placement.nodes.map { index in
       topology.nodes.first { $0.osIndex == index }.map { $0.processingUnits.filter(topology.limits.cpus.contains) } ?? []
     }
-    let map = NodeMap(cpus: cpus, threads: backend.pool.threads)
+    let map = NodeMap(cpus: cpus, threads: machine.pool.threads)
     func nodes(_ bank: ExpertBank, _ homes: [Placement.Home]) -> BankNodes {
       BankNodes(placement, homes, map: map, intermediate: bank.intermediate, hidden: bank.hidden)
     }
-    let plan = PanelPlan(matrices, layout, holdings: holdings(placement, placement.holdings))
-    guard plan.byteCount > 0 else { return (inOnePlace, ["no matrix of the layer takes panels: all stay where they are"]) }
+    let plan = PanelPlan(
+      matrices, layout, holdings: holdings(placement, placement.holdings),
+      former: placement.nodes.map { former?.nodes.firstIndex(of: $0) } + [former?.nodes == placement.nodes ? placement.nodes.count : nil])
+    guard !plan.isEmpty else { return (inOnePlace, ["no matrix of the layer takes panels: all stay where they are"]) }
 
     var memory: NodeMemory?, notes: [String] = []
     if topology.source == .machine {
@@ -37,7 +43,7 @@ extension LayerWeights {
       guard let found = memory?.strays(in: UnsafeRawBufferPointer(rebasing: buffer.bytes[region]), from: nodes), found.pages > 0 else { continue }
       notes.append("\(found.pages) of \(found.asked) pages for nodes \(nodes) lie on others: these are full, or binding was refused")
     }
-    var packed = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)[...]
+    var packed = plan.placedMatrices(in: buffer)[...]
     let weights = replacingMatrices(on: (nodes(experts, placement.experts), shared.map { nodes($0, [placement.sharedHome]) })) { _ in packed.removeFirst() }
     return (weights, notes)
   }

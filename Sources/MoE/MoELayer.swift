@@ -112,7 +112,7 @@ public struct MoELayer: Sendable {
       let placed = machine.topology.nodes.count > 1 ? placement : nil
       try MoEError.shaping { () throws(ShapeError) in
         if layout != .rows, placed == nil || packedCache != nil { (weights, report) = try weights.inPanels(by: cpu, layout, packedCache, placement) }
-        if let placed { (weights, notes) = try weights.placed(by: cpu, placed, layout, on: machine.topology) }
+        if let placed { (weights, notes) = try weights.placed(by: cpu, placed, layout, on: machine) }
       }
       backend = if let placement, !placement.devices.isEmpty { try weights.joined(cpu, placement, on: machine.openCL) } else { cpu }
     case .blas:
@@ -177,9 +177,17 @@ public struct MoELayer: Sendable {
     _ input: RowView, into output: MutableRowView, routing: RouterOutput? = nil, sequenceLengths: [Int]? = nil,
     workspace: Workspace? = nil, finished: (LayerStage) -> Void
   ) throws(MoEError) -> RouterOutput {
-    try check(input, output, routing)
     let memory = try machine.claim(workspace)
     defer { machine.release(memory, isIdle: workspace == nil) }
+    return try forward(input, into: output, routing: routing, sequenceLengths: sequenceLengths, in: memory, finished: finished)
+  }
+
+  /// As above, in a workspace that was claimed.
+  func forward(
+    _ input: RowView, into output: MutableRowView, routing: RouterOutput?, sequenceLengths: [Int]?, in memory: Workspace,
+    finished: (LayerStage) -> Void
+  ) throws(MoEError) -> RouterOutput {
+    try check(input, output, routing)
     let hidden = FloatRows(widening: input, in: memory.hidden, on: machine.pool)
     let result = FloatRows(receiving: output, in: memory.result)
     let routing = if let routing { routing } else { try route(hidden, sequenceLengths: sequenceLengths, in: memory) }
@@ -247,13 +255,13 @@ extension MoELayer {
         try machine.openCL.backend(on: index, weights.banks, weights.projections, former: backend)
       }
     }
-    return MoELayer(self, weights: weights, backend: backend)
+    return MoELayer(self, weights: weights, placement: placement, backend: backend)
   }
 
-  private init(_ layer: MoELayer, weights: LayerWeights, backend: any GroupedGEMMBackend) {
+  init(_ layer: MoELayer, weights: LayerWeights, placement: Placement?, backend: any GroupedGEMMBackend) {
     configuration = layer.configuration
     self.weights = weights
-    (packedCache, placement, placementNotes) = (nil, layer.placement, layer.placementNotes)
+    (packedCache, self.placement, placementNotes) = (nil, placement, layer.placementNotes)
     device = layer.device
     self.backend = backend
     machine = layer.machine

@@ -67,9 +67,9 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   /// The same matrix in panels that several nodes hold, and last what these share; every row is in some shard.
-  package init(panelsOf source: PackedMatrix, shards: [PanelShard], owner: AnyObject) {
+  package init(panelsOf source: PackedMatrix, shards: [PanelShard]) {
     let largest = shards.max { $0.rows.count < $1.rows.count }!
-    self.init(panelsOf: source, data: largest.data, shards: shards, owner: owner)
+    self.init(panelsOf: source, data: largest.data, shards: shards, owner: largest.owner)
   }
 
   private init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, shards: [PanelShard], owner: AnyObject) {
@@ -130,7 +130,7 @@ public struct PackedMatrix: @unchecked Sendable {
 
   /// The layout that the matrix gets when `wanted` is asked for; nil as above.
   package func layout(_ wanted: WeightLayout?) -> WeightLayout {
-    guard wanted != .rows, takesPanels else { return layout }
+    guard wanted != .rows, layout == .rows, takesPanels else { return layout }
     return wanted == .panels || panelBytes - publishedBytes <= publishedBytes / 8 ? .panels : .rows
   }
 

@@ -8,19 +8,23 @@ package struct PanelShard: @unchecked Sendable {
   /// Whole panels but for the last of the matrix.
   package let rows: Range<Int>
   let data: UnsafeRawPointer
+  /// Keeps the panels.
+  let owner: AnyObject
 
-  package init(rows: Range<Int>, data: UnsafeRawPointer) { (self.rows, self.data) = (rows, data) }
+  package init(rows: Range<Int>, data: UnsafeRawPointer, owner: AnyObject) { (self.rows, self.data, self.owner) = (rows, data, owner) }
 }
 
 extension PackedMatrix {
   /// The shard that holds a row; the first of several copies.
-  func shard(holding row: Int) -> PanelShard { shards.first { $0.rows.contains(row) } ?? PanelShard(rows: 0..<rows, data: data) }
+  func shard(holding row: Int) -> PanelShard { shards.first { $0.rows.contains(row) } ?? whole }
 
   /// Rows that node `node` can read, with their codes: those of its shard, else of what every node shares.
   func shard(on node: Int) -> PanelShard {
-    guard shards.indices.contains(node) else { return PanelShard(rows: 0..<rows, data: data) }
+    guard shards.indices.contains(node) else { return whole }
     return shards[node].rows.isEmpty ? shards.last! : shards[node]
   }
+
+  private var whole: PanelShard { PanelShard(rows: 0..<rows, data: data, owner: owner) }
 
   /// The rows of a shard as a matrix for the kernels; valid while `self` lives.
   func borrowed(_ shard: PanelShard) -> moe_matrix {

@@ -17,10 +17,11 @@ package struct PanelPlan: Sendable {
   /// Pieces of each region.
   fileprivate let regionPieces: [Range<Int>]
 
-  /// Rows of a matrix, and where the first one's panel lies in the buffer.
+  /// Rows of a matrix, and where the first one's panel lies in the buffer, or the shard that has them already.
   private struct Shard {
     let rows: Range<Int>
     let place: Int
+    let held: PanelShard?
   }
 
   /// Rows that one task packs, and where their panels come to lie.
@@ -34,7 +35,8 @@ package struct PanelPlan: Sendable {
   ///   - layout: panels, or nil for panels where they grow a matrix by an eighth at most.
   ///   - holdings: for every matrix the rows that each region holds: the nodes', and last what they share; none for a matrix that stays as it is.
   ///     Nil for all rows in one. With several regions, matrices that lie in panels already are copied.
-  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil) {
+  ///   - former: for each of these regions which shard of matrices that lie on nodes already is there: what has the same rows stays. Empty for none.
+  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, former: [Int?] = []) {
     var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [Piece] = [], regions: [Range<Int>] = [], regionPieces: [Range<Int>] = []
     let count = holdings.flatMap { $0.lazy.map(\.count).max() } ?? 1
     var end = 0
@@ -44,10 +46,15 @@ package struct PanelPlan: Sendable {
       let start = end, first = pieces.count
       for (index, matrix) in matrices.enumerated() {
         guard matrix.layout(layout) == .panels, matrix.layout == .rows || count > 1 else { continue }
-        let held = holdings?[index] ?? [0..<matrix.rows]
-        guard held.indices.contains(region) else { continue }
-        let rows = held[region]
-        shards[index].append(Shard(rows: rows, place: end))
+        let parts = holdings?[index] ?? [0..<matrix.rows]
+        guard parts.indices.contains(region) else { continue }
+        let rows = parts[region], old = former.isEmpty ? nil : former[region]
+        let held = old.flatMap { matrix.shards.indices.contains($0) ? matrix.shards[$0] : nil }
+        if let held, held.rows == rows {
+          shards[index].append(Shard(rows: rows, place: end, held: held))
+          continue
+        }
+        shards[index].append(Shard(rows: rows, place: end, held: nil))
         pieces += Self.pieces(of: matrix, index, rows, at: end)
         end += (matrix.panelBytes(rows: rows.count) + 63) / 64 * 64
       }
@@ -76,12 +83,27 @@ package struct PanelPlan: Sendable {
     zip(matrices, shards).compactMap { matrix, shards in shards.first.map { (matrix, $0.place) } }
   }
 
-  /// The matrices with panels at `base`, which `owner` keeps alive.
+  /// True where no matrix gets panels.
+  package var isEmpty: Bool { shards.allSatisfy(\.isEmpty) }
+
+  /// The matrices with panels in one place, at `base`, which `owner` keeps alive.
   package func matrices(at base: UnsafeRawPointer, owner: AnyObject) -> [PackedMatrix] {
     zip(matrices, shards).map { matrix, shards in
+      shards.first.map { PackedMatrix(panelsOf: matrix, data: base + $0.place, owner: owner) } ?? matrix.gathered
+    }
+  }
+
+  /// The matrices with panels on nodes, in `buffer` where they were not there before; each shard keeps its own pages.
+  package func placedMatrices(in buffer: AlignedBuffer) -> [PackedMatrix] {
+    zip(matrices, shards).map { matrix, shards in
       if shards.isEmpty { return matrix.gathered }
-      if regions.count == 1 { return PackedMatrix(panelsOf: matrix, data: base + shards[0].place, owner: owner) }
-      return PackedMatrix(panelsOf: matrix, shards: shards.map { PanelShard(rows: $0.rows, data: base + $0.place) }, owner: owner)
+      return PackedMatrix(
+        panelsOf: matrix,
+        shards: shards.map { shard in
+          if let held = shard.held { return held }
+          let part = BufferPart(buffer, shard.place..<shard.place + matrix.panelBytes(rows: shard.rows.count))
+          return PanelShard(rows: shard.rows, data: UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place, owner: part)
+        })
     }
   }
 }
@@ -100,7 +122,7 @@ extension CPUBackend {
     _ plan: PanelPlan, checksum: UnsafeMutablePointer<UInt64>? = nil, on nodes: NodeMap? = nil,
     binding bind: ([UnsafeMutableRawBufferPointer]) -> Void = { _ in }
   ) throws(ShapeError) -> AlignedBuffer {
-    guard let buffer = AlignedBuffer(mapping: plan.byteCount) else {
+    guard let buffer = plan.byteCount > 0 ? AlignedBuffer(mapping: plan.byteCount) : AlignedBuffer(byteCount: 0) else {
       throw ShapeError(tensor: "weights in panels", reason: "there is no memory for \(plan.byteCount) bytes")
     }
     bind(plan.regions.map { UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[$0]) })

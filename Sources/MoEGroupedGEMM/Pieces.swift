@@ -1,23 +1,23 @@
 // The pieces of a stage: some weight rows of one expert for some of its rows of the plan.
 
 internal import CMoEKernels
-internal import MoEDispatch
-internal import MoEExperts
+package import MoEDispatch
+package import MoEExperts
 internal import MoEPlacement
-internal import MoETensors
+package import MoETensors
 
 /// Rows of activations that meet the weights of a piece at once.
-let tokenTile = Int(MOE_GEMM_ROWS)
+package let tokenTile = Int(MOE_GEMM_ROWS)
 
 /// Rows of a stage by expert; valid while the plan lives.
-struct RowGroups {
+package struct RowGroups {
   /// Experts that have rows, and the first row of every expert; nil where all rows belong to one matrix.
   private let experts: UnsafePointer<Int32>?, offsets: UnsafePointer<Int>?
   let count: Int
   /// Rows of all groups.
   let rows: Int
 
-  init(_ plan: DispatchPlan) {
+  package init(_ plan: DispatchPlan) {
     experts = plan.activeExperts.withUnsafeBufferPointer { $0.baseAddress }
     offsets = plan.offsets.withUnsafeBufferPointer { $0.baseAddress }
     (count, rows) = (plan.activeExperts.count, plan.rows)
@@ -41,12 +41,12 @@ struct RowGroups {
 }
 
 /// One piece.
-struct Piece {
-  let expert: Int
-  let weightRows: Range<Int>
-  let rows: Range<Int>
+package struct Piece {
+  package let expert: Int
+  package let weightRows: Range<Int>
+  package let rows: Range<Int>
   /// The node that has the weight rows; 0 where they are not divided.
-  let home: Int
+  package let home: Int
 
   /// The rows in calls of a kernel: from the start of the expert's, which parts keep to.
   func forEachTile(_ body: (Range<Int>) -> Void) {
@@ -55,20 +55,22 @@ struct Piece {
 }
 
 /// The cut of a stage into pieces: node after node, expert after expert, weight rows after weight rows, parts of its rows.
-struct Pieces {
+package struct Pieces {
   private let groups: RowGroups
   private let weightRows: Int, step: Int, part: Int
   /// Which weight rows of an expert are a node's; nil where there is one place for all.
   private let division: RowDivision?
   /// First piece of every group on every node, and the end.
   private let firsts: UnsafePointer<Int>
-  let count: Int
+  package let count: Int
 
   /// - Parameters:
   ///   - step: weight rows of a piece.
   ///   - part: the most rows of a piece, whole tiles; nil for all rows of an expert.
   ///   - memory: a place that keeps the list until the stage ends.
-  init(_ groups: RowGroups, weightRows: Int, step: Int, part: Int? = nil, dividedBy division: RowDivision? = nil, in memory: GrowableBuffer) {
+  package init(
+    _ groups: RowGroups, weightRows: Int, step: Int, part: Int? = nil, dividedBy division: RowDivision? = nil, in memory: GrowableBuffer
+  ) {
     let part = part ?? max(1, groups.rows), lists = groups.count * (division?.count ?? 1)
     let firsts: UnsafeMutablePointer<Int> = memory.room(for: lists + 1)
     firsts[0] = 0
@@ -85,9 +87,9 @@ struct Pieces {
   var nodes: NodeMap? { division?.nodes }
 
   /// Pieces of a node.
-  func pieces(of node: Int) -> Range<Int> { firsts[node * groups.count]..<firsts[(node + 1) * groups.count] }
+  package func pieces(of node: Int) -> Range<Int> { firsts[node * groups.count]..<firsts[(node + 1) * groups.count] }
 
-  subscript(piece: Int) -> Piece {
+  package subscript(piece: Int) -> Piece {
     var list = 0, end = groups.count * (division?.count ?? 1)
     while end - list > 1 {
       let middle = (list + end) / 2

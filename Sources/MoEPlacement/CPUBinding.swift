@@ -63,7 +63,7 @@ package enum CPUBinding {
   }
 
   private typealias CurrentCPU = @convention(c) () -> Int32
-  private typealias SetAffinity = @convention(c) (_ thread: Thread, _ bytes: Int, _ mask: UnsafeRawPointer) -> Int32
+  private typealias SetAffinity = @convention(c) (_ thread: pthread_t, _ bytes: Int, _ mask: UnsafeRawPointer) -> Int32
   // The calls of glibc and musl that are not in Swift's modules; nil on other systems.
   private static let currentCPU = dlsym(nil, "sched_getcpu").map { unsafeBitCast($0, to: CurrentCPU.self) }
   private static let setAffinity = dlsym(nil, "pthread_setaffinity_np").map { unsafeBitCast($0, to: SetAffinity.self) }
@@ -80,7 +80,7 @@ package enum CPUBinding {
   /// Keeps a thread on these CPUs, without an allocation.
   ///
   /// - Returns: 0, or the error of the call: `ENOSYS` where there is none.
-  static func bind(_ thread: Thread, to cpus: some Collection<Int>) -> Int32 {
+  static func bind(_ thread: pthread_t, to cpus: some Collection<Int>) -> Int32 {
     guard let most = cpus.max(), let setAffinity else { return ENOSYS }
     return withUnsafeTemporaryAllocation(of: UInt.self, capacity: most / UInt.bitWidth + 1) { mask in
       mask.initialize(repeating: 0)

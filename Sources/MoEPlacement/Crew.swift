@@ -72,7 +72,7 @@ final class Crew: Sendable {
     job = .allocate(capacity: 1)
     job.initialize(to: Job(tasks: 0, work: UnsafeRawPointer(job), type: NoWork.self))
     seats = .allocate(capacity: threads)
-    for worker in 0..<threads { (seats + worker).initialize(to: Seat(worker: worker)) }
+    seats.initialize(repeating: Seat(), count: threads)
     callersCPU.initialize(to: nil)
     signals.prepare()
   }
@@ -194,31 +194,22 @@ final class Crew: Sendable {
   /// Starts the workers at the first shared call. A thread the system refuses is done without: the others take its tasks.
   private func startWorkers() {
     guard !started.exchange(true, ordering: .relaxed) else { return }
-    // Signals of the process are the application's business: the workers block them all.
-    var all = sigset_t()
-    var previous = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_BLOCK, &all, &previous)
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setstacksize(&attributes, 4 << 20)
     // Where the thread that starts them, whose mask they inherit, has other CPUs than the pool, those that are not pinned get the pool's.
     let own = pinnedCPUs(), shared = CPULimits.allowedCPUs() == cpus ? [] : cpus
     for worker in 1..<threads {
-      seats[worker].crew = Unmanaged.passUnretained(self)
-      seats[worker].cpu = own.isEmpty || pinning == .toNodes ? nil : own[worker - 1]
-      seats[worker].running = startThread(&attributes, seats + worker)
-      guard seats[worker].running else {
+      // The thread does not own the crew, which joins it before it goes.
+      let crew = Unmanaged.passUnretained(self)
+      seats[worker].thread = try? SystemThread(stackBytes: 4 << 20) { crew.takeUnretainedValue().work(worker: worker) }
+      guard seats[worker].thread != nil else {
         missing.add(1, ordering: .relaxed)
         continue
       }
+      seats[worker].cpu = own.isEmpty || pinning == .toNodes ? nil : own[worker - 1]
       let node = own.isEmpty ? nil : nodes.first { $0.contains(own[worker - 1]) }
       bind(worker, to: seats[worker].cpu.map { [$0] } ?? node ?? shared)
     }
     let left = cpus.filter { !own.contains($0) }
     callersCPU.pointee = pinning == .besideCaller && left.count == 1 ? left[0] : nil
-    pthread_attr_destroy(&attributes)
-    pthread_sigmask(SIG_SETMASK, &previous, nil)
   }
 
   /// A CPU for each worker, where they are pinned.
@@ -232,8 +223,8 @@ final class Crew: Sendable {
   /// Where the caller has come to the CPU of a worker, moves that worker to the one that was left: the system would let both share one.
   private func makeWay() {
     guard let left = callersCPU.pointee, let cpu = CPUBinding.current(), cpu != left else { return }
-    for worker in 1..<threads where seats[worker].cpu == cpu && seats[worker].running {
-      guard CPUBinding.bind(seats[worker].thread, to: CollectionOfOne(left)) == 0 else { return }
+    for worker in 1..<threads where seats[worker].cpu == cpu {
+      guard let thread = seats[worker].thread, CPUBinding.bind(thread.handle, to: CollectionOfOne(left)) == 0 else { return }
       seats[worker].cpu = left
       callersCPU.pointee = cpu
     }
@@ -241,8 +232,8 @@ final class Crew: Sendable {
 
   /// Keeps a worker on these CPUs; on those it inherited where there are none or the system refuses.
   private func bind(_ worker: Int, to cpus: [Int]) {
-    guard !cpus.isEmpty else { return }
-    let status = CPUBinding.bind(seats[worker].thread, to: cpus)
+    guard !cpus.isEmpty, let thread = seats[worker].thread else { return }
+    let status = CPUBinding.bind(thread.handle, to: cpus)
     guard status != 0 else { return }
     seats[worker].cpu = nil
     bindingStatus.store(status, ordering: .relaxed)
@@ -267,7 +258,7 @@ final class Crew: Sendable {
     pthread_mutex_lock(signals.state)
     pthread_cond_broadcast(signals.tasksOffered)
     pthread_mutex_unlock(signals.state)
-    for worker in 1..<threads where seats[worker].running { join(seats[worker].thread) }
+    for worker in 1..<threads { seats[worker].thread?.join() }
   }
 
   /// In a forked child: no threads, fresh locks.
@@ -276,7 +267,7 @@ final class Crew: Sendable {
     unfinished.store(0, ordering: .relaxed)
     sleepers.store(0, ordering: .relaxed)
     callerSleeps.store(false, ordering: .relaxed)
-    for worker in 0..<threads { seats[worker].running = false }
+    for worker in 0..<threads { seats[worker] = Seat() }
     started.store(false, ordering: .relaxed)
     missing.store(0, ordering: .relaxed)
     unbound.store(0, ordering: .relaxed)

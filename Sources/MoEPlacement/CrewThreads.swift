@@ -1,4 +1,4 @@
-// What a crew is made of at the level of the threads library: locks, conditions, threads.
+// What a crew is made of: locks, conditions, the seats of its workers.
 
 #if canImport(Glibc)
 import Glibc
@@ -36,52 +36,8 @@ struct Signals: @unchecked Sendable {
   }
 }
 
-/// One worker's thread. Refers to the crew without owning it: the crew joins its threads before it goes.
+/// One worker's thread, where it was started, and the only CPU that it is kept on, where it is kept on one.
 struct Seat {
-  var worker: Int
-  var crew: Unmanaged<Crew>?
-  /// The only CPU that the thread is kept on, where it is kept on one.
+  var thread: SystemThread?
   var cpu: Int?
-  var running = false
-  #if canImport(Darwin)
-  var thread: Thread
-  #else
-  var thread = Thread()
-  #endif
-
-  init(worker: Int) { self.worker = worker }
-}
-
-private func begin(_ seat: UnsafeMutableRawPointer) {
-  let seat = seat.assumingMemoryBound(to: Seat.self)
-  let worker = seat.pointee.worker
-  guard let crew = seat.pointee.crew else { return }
-  crew.takeUnretainedValue().work(worker: worker)
-}
-
-#if canImport(Darwin)
-typealias Thread = pthread_t?
-#else
-typealias Thread = pthread_t
-#endif
-
-/// Starts the seat's thread; false when the system refuses one.
-func startThread(_ attributes: UnsafePointer<pthread_attr_t>, _ seat: UnsafeMutablePointer<Seat>) -> Bool {
-  var thread = seat.pointee.thread
-  #if canImport(Darwin)
-  let status = pthread_create(&thread, attributes, { begin($0); return nil }, seat)
-  #else
-  let status = pthread_create(&thread, attributes, { if let seat = $0 { begin(seat) }; return nil }, seat)
-  #endif
-  seat.pointee.thread = thread
-  return status == 0
-}
-
-/// Waits for the thread's end.
-func join(_ thread: Thread) {
-  #if canImport(Darwin)
-  if let thread { pthread_join(thread, nil) }
-  #else
-  pthread_join(thread, nil)
-  #endif
 }

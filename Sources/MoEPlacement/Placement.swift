@@ -88,6 +88,11 @@ public struct Placement: Sendable, Hashable, Codable {
     }
   }
 
+  /// Whether all lies where it lies in another placement, whatever the reasons.
+  package func isAlike(_ other: Placement) -> Bool {
+    (nodes, shares, experts) == (other.nodes, other.shares, other.experts) && (shared, machine) == (other.shared, other.machine)
+  }
+
   /// The largest entry of `shares`.
   public static let largestShare = 1 << 20
 }
@@ -118,6 +123,8 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
   case strategies([String])
   /// No node has both cores and memory.
   case noNode
+  /// What keeps experts from where they were to be moved.
+  case memory([String])
   /// Speeds that are not positive, or a remote share above 1.
   case speeds(AssumedSpeeds)
 
@@ -135,6 +142,7 @@ public enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
     case .budget(let needed, let available): "the experts need \(needed) bytes, there are \(available)"
     case .strategies(let obstacles): "no strategy fits: \(obstacles.joined(separator: "; "))"
     case .noNode: "no node has both cores and memory"
+    case .memory(let obstacles): "experts stay where they are: \(obstacles.joined(separator: "; "))"
     case .speeds(let speeds): "no machine has \(speeds)"
     }
   }

@@ -42,4 +42,21 @@ public final class AlignedBuffer: @unchecked Sendable {
   deinit {
     if isMapped { munmap(bytes.baseAddress, bytes.count) } else { bytes.deallocate() }
   }
+
+  /// Lets the system take back the whole pages of a range that nobody reads any more, where the memory has pages of its own.
+  fileprivate func giveBack(_ range: Range<Int>) {
+    #if os(Linux)
+      let page = Int(getpagesize()), first = (range.lowerBound + page - 1) / page * page, end = range.upperBound / page * page
+      if isMapped, first < end { madvise(bytes.baseAddress! + first, end - first, Int32(MADV_DONTNEED)) }
+    #endif
+  }
+}
+
+/// A part of a buffer that is used on its own: with it its pages go, those of the rest stay.
+package final class BufferPart: Sendable {
+  private let buffer: AlignedBuffer, range: Range<Int>
+
+  package init(_ buffer: AlignedBuffer, _ range: Range<Int>) { (self.buffer, self.range) = (buffer, range) }
+
+  deinit { buffer.giveBack(range) }
 }

@@ -14,12 +14,14 @@ extension RoutingTrace {
   /// - Parameters:
   ///   - experts: instead of the preset's.
   ///   - topK: instead of the preset's.
+  ///   - scores: experts of which the scores are kept for a token in a layer, topK at least; 0 for none.
   /// - Throws: `TraceError`.
   public init(
-    _ preset: TracePreset, experts: Int? = nil, topK: Int? = nil, layers: Int = 4, sequences: Int = 24, tokens: Int = 512, seed: UInt64 = 1
+    _ preset: TracePreset, experts: Int? = nil, topK: Int? = nil, layers: Int = 4, sequences: Int = 24, tokens: Int = 512, scores scored: Int = 0, seed: UInt64 = 1
   ) throws(TraceError) {
     let experts = experts ?? preset.experts, topK = topK ?? preset.topK
     try Self.check(layers: layers, experts: experts, topK: topK)
+    guard scored == 0 || topK...experts ~= scored else { throw .limit("scores of a choice", scored) }
     guard 0...Self.limits.sequences ~= sequences else { throw .limit("sequences", sequences) }
     let (choices, overflow) = (layers * topK * max(1, sequences)).multipliedReportingOverflow(by: tokens)
     guard tokens >= 0, !overflow, choices <= Self.limits.choices else { throw .limit("tokens a sequence", tokens) }
@@ -30,20 +32,23 @@ extension RoutingTrace {
       try shares.check()
       var scores = GaussianScores(shares, experts: experts, layers: layers, seed: seed)
       for id in 0..<sequences {
-        var ids: [UInt16] = [], weights: [Float] = []
+        var ids: [UInt16] = [], weights: [Float] = [], scoredIDs: [UInt16] = [], kept: [Float] = []
         scores.beginSequence()
         for token in 0..<tokens {
           if token > 0, let phase = preset.phase, token % phase == 0 { scores.changeSubject() }
           scores.step()
           for layer in 0..<layers {
-            let values = scores.values(layer), top = highest(values, topK)
+            let values = scores.values(layer), all = highest(values, max(topK, scored)), top = all.prefix(topK)
             ids += top.map(UInt16.init)
             weights += softmax(top.map { values[$0] * shares.scale })
+            scoredIDs += all.prefix(scored).map(UInt16.init)
+            kept += all.prefix(scored).map { Float(values[$0]) }
           }
         }
-        made.append(Sequence(id: UInt32(id), domain: UInt32(id), experts: ids, weights: weights))
+        made.append(Sequence(id: UInt32(id), domain: UInt32(id), experts: ids, weights: weights, scored: scoredIDs, scores: kept))
       }
     } else {
+      guard scored == 0 else { throw .parameters("\(preset.name) has no scores") }
       var random = NormalNumbers(seed: seed)
       for id in 0..<sequences {
         let ids = simple(preset.law, experts, topK, layers, tokens, &random)
@@ -52,7 +57,7 @@ extension RoutingTrace {
     }
     let phase = preset.phase.map { ", another subject every \($0) tokens" } ?? ""
     try self.init(
-      layers: layers, experts: experts, topK: topK, parameters: "\(preset.name): \(preset.law)\(phase), seed \(seed)", sequences: made)
+      layers: layers, experts: experts, topK: topK, scoresPerChoice: scored, parameters: "\(preset.name): \(preset.law)\(phase), seed \(seed)", sequences: made)
   }
 }
 

@@ -65,6 +65,21 @@ struct AllocationTests {
     }
   }
 
+  @Test func layersThatFollowTheirLoadsAllocateNothing() async {
+    await #expect(processExitsWith: .success) {
+      for topology in PlacedLayerTests.topologies {
+        let parts = try RandomLayer("q8_0", .int8), placement = PlacedLayerTests.placement(.split, parts.experts, on: topology)
+        let layer = try parts.layer(on: Machine(topology: topology, threads: 2), placement)
+        let layers = try AdaptiveLayers([layer], planner: Planner(MachineModel(topology)), window: 1 << 20)
+        for tokens in [100, 1] {
+          let states = try PlacedLayerTests.states(tokens, layer.hidden)
+          let allocations = try allocations(states) { try layers.forward(layer: 0, $0, into: $1) }
+          #expect(allocations == 0, "\(tokens) tokens, \(topology.nodes.count) nodes")
+        }
+      }
+    }
+  }
+
   static let routers: [RouterConfiguration] = [
     .init(scores: 16, score: .sqrtSoftplus, selection: .topK(3), norm: .init(), scale: 2.5),
     .init(scores: 16, score: .softmax, selection: .topK(3), groups: .init(count: 4, kept: 2, score: .max, fill: 0), norm: .init(p: 2)),
@@ -121,24 +136,31 @@ private struct Allocating: ParallelWork {
 
 @inline(never) private func blackHole(_ values: [Int]) -> Int { values.reduce(0, &+) }
 
+/// Allocations of ten calls after some to warm up.
+private func allocations(
+  _ states: HiddenStates, _ type: WeightFormat = .f32, _ call: (RowView, MutableRowView) throws -> Void
+) throws -> Int64 {
+  let from = try type.encode(states.values)
+  var to = from, allocated: Int64 = 0
+  try from.withUnsafeBytes { from in
+    try to.withUnsafeMutableBytes { to in
+      let input = try RowView(from.baseAddress!, type, count: states.tokens, columns: states.hidden)
+      let output = try MutableRowView(to.baseAddress!, type, count: states.tokens, columns: states.hidden)
+      for _ in 0..<10 { try call(input, output) }
+      let before = moe_allocations()
+      for _ in 0..<10 { try call(input, output) }
+      allocated = moe_allocations() - before
+    }
+  }
+  return allocated
+}
+
 extension MoELayer {
-  /// Allocations of ten calls after some to warm up.
+  /// As above, of the layer's calls.
   fileprivate func allocations(
     _ states: HiddenStates, _ type: WeightFormat = .f32, routing: RouterOutput? = nil, workspace: Workspace?
   ) throws -> Int64 {
-    let from = try type.encode(states.values)
-    var to = from, allocated: Int64 = 0
-    try from.withUnsafeBytes { from in
-      try to.withUnsafeMutableBytes { to in
-        let input = try RowView(from.baseAddress!, type, count: states.tokens, columns: states.hidden)
-        let output = try MutableRowView(to.baseAddress!, type, count: states.tokens, columns: states.hidden)
-        for _ in 0..<10 { try forward(input, into: output, routing: routing, workspace: workspace) }
-        let before = moe_allocations()
-        for _ in 0..<10 { try forward(input, into: output, routing: routing, workspace: workspace) }
-        allocated = moe_allocations() - before
-      }
-    }
-    return allocated
+    try LayerTests.allocations(states, type) { try forward($0, into: $1, routing: routing, workspace: workspace) }
   }
 
   /// The layer with experts of random weights, on rounded activations; nil where a row of its width is not whole blocks.

@@ -26,6 +26,31 @@ struct NodeTests {
     #expect(held == (strategy == .isolate ? [nodes.last!] : Set(nodes)))
   }
 
+  /// Experts that move lie on the new node's pages, those that stay where they were; a node without room leaves the layer as it is.
+  @Test func pagesFollowMoves() throws {
+    let memory = try NodeMemory(), parts = try RandomLayer("q8_0", .int8), machine = try Machine(topology: topology)
+    let first = PlacedLayerTests.placement(.wholeExperts, parts.experts, on: topology), count = nodes.count
+    func moved(_ shared: Placement.Home) -> Placement {
+      let homes = first.experts.enumerated().map { $0 % 3 == 0 ? Placement.Home.nodes([($0 + 1) % count]) : $1 }
+      return Placement(strategy: .wholeExperts, nodes: nodes, shares: first.shares, experts: homes, shared: shared, machine: topology.fingerprint)
+    }
+    let layers = try AdaptiveLayers([parts.layer(on: machine, first)], planner: nil), before = AdaptiveLayerTests.places(layers[0])
+    try layers.move(0, to: moved(.split))
+    for (old, new) in zip(before, AdaptiveLayerTests.places(layers[0])) {
+      for (node, (address, rows)) in new where old[node]?.1 == rows { #expect(old[node]!.0 == address) }
+    }
+    for matrix in layers[0].weights.matrices {
+      for (node, shard) in zip(nodes, matrix.shards) where !shard.rows.isEmpty { #expect(memory.nodes(of: matrix.bytes(of: shard)) == [node]) }
+    }
+    let node = topology.nodes.last!, full = try #require(AlignedBuffer(mapping: node.memoryBytes)), inForce = layers[0].placement
+    #expect(memory.bind(full.bytes, to: [node.osIndex]) == nil)
+    full.bytes.initializeMemory(as: UInt8.self, repeating: 1)
+    #expect { try layers.move(0, to: PlacedLayerTests.placement(.isolate, parts.experts, on: topology)) } throws: {
+      if case MoEError.placement(.memory) = $0 { true } else { false }
+    }
+    #expect(layers[0].placement == inForce)
+  }
+
   @Test func interleavedPagesLieOnAllNodes() throws {
     let memory = try NodeMemory(), parts = try RandomLayer("q8_0", .int8), machine = try Machine(topology: topology)
     let layer = try parts.layer(on: machine, PlacedLayerTests.placement(.interleave, parts.experts, on: topology))

@@ -29,7 +29,9 @@ import Testing
       experts: (0..<experts).map { home(strategy, of: $0, nodes) }, shared: home(strategy, of: 1, nodes), machine: topology.fingerprint)
   }
 
-  static func machines(_ topology: Topology) throws -> [Machine] { try [1, 2, 5].map { try Machine(topology: topology, threads: $0) } }
+  static func machines(_ topology: Topology, kernels: KernelTable = .best) throws -> [Machine] {
+    try [1, 2, 5].map { try Machine(topology: topology, threads: $0, kernels: kernels) }
+  }
 
   static func states(_ tokens: Int, _ hidden: Int) throws -> HiddenStates {
     var random = SeededRandom(seed: UInt64(tokens))
@@ -44,13 +46,25 @@ import Testing
     try check([("bf16", .float), ("q4_k", .float), ("bf16", .bfloat16)], strategy)
   }
 
-  private func check(_ kinds: [(format: String, activations: ActivationPrecision)], _ strategy: Placement.Strategy) throws {
+  @Test(arguments: KernelTable.runnable.dropFirst(), Placement.Strategy.allCases)
+  func productsOfEveryTableHaveTheBitsOfNone(_ kernels: KernelTable, _ strategy: Placement.Strategy) throws {
+    try check([("q8_0", .int8), ("q4_k", .float), ("bf16", .bfloat16)], strategy, kernels)
+  }
+
+  /// What emulated machines run of float products.
+  @Test func portableFloatProductsHaveTheBitsOfNone() throws {
+    for strategy in Placement.Strategy.allCases { try check([("q4_k", .float)], strategy, KernelTable(named: "scalar")!) }
+  }
+
+  private func check(
+    _ kinds: [(format: String, activations: ActivationPrecision)], _ strategy: Placement.Strategy, _ kernels: KernelTable = .best
+  ) throws {
     for (format, activations) in kinds {
-      let parts = try RandomLayer(format, activations), plain = try parts.layer(on: LayerFixture.machine)
+      let parts = try RandomLayer(format, activations), plain = try parts.layer(on: Machine.current(threads: 2, kernels: kernels))
       let states = try [1, 3, 100].map { try Self.states($0, plain.hidden) }, expected = try states.map { try plain.bits($0) }
       for topology in Self.topologies {
         let shares = [nil, (0..<topology.nodes.count).map { 1 + $0 * $0 }]
-        for (machine, shares) in zip(try Self.machines(topology), shares + [nil]) {
+        for (machine, shares) in zip(try Self.machines(topology, kernels: kernels), shares + [nil]) {
           let placement = Self.placement(strategy, parts.experts, on: topology, shares: shares), layer = try parts.layer(on: machine, placement)
           #expect(layer.placement == placement)
           for (states, expected) in zip(states, expected) {

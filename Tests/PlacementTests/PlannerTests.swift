@@ -216,9 +216,18 @@ import Testing
     #expect(try planner.seconds(of: plan.placements, Self.sizes, loads: adaptation.statistics.loads, tokens: 32)
       < planner.seconds(of: placements, Self.sizes, loads: adaptation.statistics.loads, tokens: 32))
     #expect(try adaptation.proposal() == nil)
-    adaptation.adopt(plan)
+    var tired = adaptation
+    adaptation.adopt(plan.placements[0], layer: 0)
     for _ in 0..<4 { adaptation.record(layer: 0, offsets: offsets, tokens: 32) }
     #expect(try adaptation.proposal() == nil)
+    // One that could not be followed is proposed again, after the horizon.
+    tired.rest()
+    for _ in 0..<1000 {
+      tired.record(layer: 0, offsets: offsets, tokens: 64, calls: 2)
+      #expect(try tired.proposal() == nil)
+    }
+    tired.record(layer: 0, offsets: offsets, tokens: 64, calls: 2)
+    #expect(try tired.proposal() != nil)
     #expect(throws: PlacementError.self) {
       try Adaptation(planner, Self.sizes, placements: placements + placements, statistics: statistics)
     }

@@ -94,12 +94,94 @@ import Testing
     #expect(even < some && some < much)
   }
 
+  /// NIST's vectors, and messages that end around the ends of blocks, in portions of every size.
+  @Test func sha256() {
+    func digest(_ message: [UInt8], portion: Int) -> String {
+      var sum = SHA256()
+      message.withUnsafeBytes { bytes in
+        for first in stride(from: 0, to: bytes.count, by: portion) {
+          sum.update(UnsafeRawBufferPointer(rebasing: bytes[first..<min(first + portion, bytes.count)]))
+        }
+      }
+      return sum.digest().map { String(format: "%02x", $0) }.joined()
+    }
+    #expect(digest([], portion: 1) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    #expect(digest(Array("abc".utf8), portion: 64) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    #expect(
+      digest(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8), portion: 5)
+        == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+    #expect(
+      digest(.init(repeating: 0x61, count: 1_000_000), portion: 777) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+    for length in 50..<130 {
+      let message = (0..<length).map { UInt8($0) }, whole = digest(message, portion: length)
+      #expect([1, 7, 63, 64, 65].allSatisfy { digest(message, portion: $0) == whole })
+    }
+  }
+
+  /// Scores and sketches there and back; the chosen experts are the first of those scored.
+  @Test func scoresAndSketches() throws {
+    let made = try RoutingTrace(TracePreset(named: "mixtral-like"), layers: 2, sequences: 2, tokens: 5, scores: 6)
+    let sequences = made.sequences.map { sequence in
+      RoutingTrace.Sequence(
+        id: sequence.id, domain: 9, experts: sequence.experts, weights: sequence.weights, scored: sequence.scored, scores: sequence.scores,
+        sketch: (0..<30).map { Float($0) - 8 })
+    }
+    for choice in 0..<10 {
+      let first = made.sequences[1]
+      #expect(first.scored[6 * choice..<6 * choice + 2] == first.experts[2 * choice..<2 * choice + 2])
+      #expect(zip(first.scores[6 * choice..<6 * choice + 5], first.scores[(6 * choice + 1)...]).allSatisfy { $0 >= $1 })
+    }
+    let trace = try RoutingTrace(layers: 2, experts: made.experts, topK: 2, scoresPerChoice: 6, sketchWidth: 3, parameters: "x", sequences: sequences)
+    try withFile { path in
+      try trace.write(to: path)
+      let read = try RoutingTrace(path: path)
+      #expect((read.scoresPerChoice, read.sketchWidth, read.sequences.map(\.scored)) == (6, 3, trace.sequences.map(\.scored)))
+      #expect(read.sequences.map(\.sketch) == trace.sequences.map(\.sketch))
+      #expect(zip(read.sequences.flatMap(\.scores), trace.sequences.flatMap(\.scores)).allSatisfy { abs($0 - $1) <= 0.004 })
+      try read.write(to: path)
+      #expect(try RoutingTrace(path: path) == read)
+    }
+    for (scores, width) in [(1, 3), (9, 3), (5, 3), (6, 2), (6, -1), (6, 1 << 13)] {
+      #expect(throws: TraceError.self) {
+        try RoutingTrace(
+          layers: 2, experts: made.experts, topK: 2, scoresPerChoice: scores, sketchWidth: width, parameters: "", sequences: sequences)
+      }
+    }
+    #expect(throws: TraceError.self) { try RoutingTrace(TracePreset(named: "cyclic"), scores: 128) }
+    #expect(throws: TraceError.self) { try RoutingTrace(TracePreset(named: "mixtral-like"), scores: 1) }
+  }
+
+  /// Headers that lie, with the SHA-256 of what they say.
+  @Test func hostileHeaders() throws {
+    let trace = try RoutingTrace(TracePreset(named: "mixtral-like"), layers: 1, sequences: 1, tokens: 3, scores: 4)
+    try withFile { path in
+      try trace.write(to: path)
+      let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+      func write(_ value: UInt32, at place: Int) throws {
+        var sum = SHA256(), broken = bytes
+        withUnsafeBytes(of: value.littleEndian) { broken.replaceSubrange(place..<place + 4, with: $0) }
+        broken[..<48].withUnsafeBytes { sum.update($0) }
+        broken[80...].withUnsafeBytes { sum.update($0) }
+        broken.replaceSubrange(48..<80, with: sum.digest())
+        try Data(broken).write(to: URL(fileURLWithPath: path))
+      }
+      let tokens = 80 + trace.parameters.utf8.count + 8
+      for place in Array(stride(from: 8, to: 48, by: 4)) + [tokens] {
+        for value in [0, 1, 1 << 20, .max] as [UInt32] {
+          try write(value, at: place)
+          if bytes[place..<place + 4].elementsEqual(withUnsafeBytes(of: value.littleEndian, Array.init)) { continue }
+          #expect(throws: CheckpointError.self, "\(value) at \(place)") { try RoutingTrace(path: path) }
+        }
+      }
+    }
+  }
+
   @Test func brokenFiles() throws {
     let trace = try RoutingTrace(TracePreset(named: "iid"), layers: 1, sequences: 1, tokens: 3)
     try withFile { path in
       try trace.write(to: path)
       let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-      for count in [0, 5, 8, 20, 39, 40, bytes.count - 1] {
+      for count in [0, 5, 8, 20, 47, 48, 79, 80, bytes.count - 1] {
         try bytes.prefix(count).write(to: URL(fileURLWithPath: path))
         #expect(throws: CheckpointError.self) { try RoutingTrace(path: path) }
       }

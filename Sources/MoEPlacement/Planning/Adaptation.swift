@@ -35,10 +35,10 @@ public struct Adaptation: Sendable {
     self.horizon = horizon
   }
 
-  /// Takes in one call of a layer: see `LoadStatistics.record`.
-  public mutating func record(layer: Int, offsets: [Int], tokens more: Int) {
+  /// Takes in one call of a layer, or what several had together: see `LoadStatistics.record`.
+  public mutating func record(layer: Int, offsets: [Int], tokens more: Int, calls: Int = 1) {
     statistics.record(layer: layer, offsets: offsets, tokens: more)
-    calls += 1
+    self.calls += calls
     tokens += more
   }
 
@@ -55,9 +55,9 @@ public struct Adaptation: Sendable {
     return try planner.replanned(placements, sizes, loads: statistics.loads, budget: budget, horizon: steps)
   }
 
-  /// Tells that a proposal is in force now.
-  public mutating func adopt(_ plan: PlacementPlan) {
-    precondition(plan.placements.count == placements.count, "a plan of other layers")
-    placements = plan.placements
-  }
+  /// Tells which placement of a layer is in force now.
+  public mutating func adopt(_ placement: Placement, layer: Int) { placements[layer] = placement }
+
+  /// Tells that a proposal could not be followed: the next one comes after the horizon.
+  public mutating func rest() { planned = (statistics.windows.min() ?? 0) + horizon }
 }
