@@ -5,6 +5,13 @@
 #define int8_t char
 #define uint16_t ushort
 
+/// Has memory fetched that is read soon, where the compiler can say so.
+#if defined(__x86_64__) && __has_builtin(__builtin_prefetch)
+#define ask_for(p) __builtin_prefetch((const void *)(size_t)(p))
+#else
+#define ask_for(p)
+#endif
+
 /// Unaligned words.
 ushort short_at(const global uchar *p) { return p[0] | p[1] << 8; }
 uint word_at(const global uchar *p) { return short_at(p) | (uint)short_at(p + 2) << 16; }
@@ -82,11 +89,19 @@ float2 affine_group(const global uchar *p, int g) {
 }
 
 /// What formats of integer levels have beside `scale_<name>(row, column)`, the scale and the minimum of the group of columns that `column` is in, and
-/// `octet_<name>(row, column)`, eight levels: value = scale * level + minimum.
-#define LEVELS(name, columns, has_minimum)                                           \
-  enum { group_##name = columns, minimum_##name = has_minimum };                     \
-  float8 decode_##name(const global uchar *row, int column) {                        \
-    float2 scale = scale_##name(row, column);                                        \
-    float8 values = convert_float8(octet_##name(row, column)) * scale.x;             \
-    return minimum_##name ? values + scale.y : values;                               \
+/// `octet_<name>(row, column)`, eight levels from `low` to `high`: value = scale * level + minimum.
+#define LEVELS(name, low, high, columns, has_minimum)                                                           \
+  enum { lowest_##name = low, highest_##name = high, group_##name = columns, minimum_##name = has_minimum };    \
+  float8 decode_##name(const global uchar *row, int column) {                                                   \
+    float2 scale = scale_##name(row, column);                                                                   \
+    float8 values = convert_float8(octet_##name(row, column)) * scale.x;                                        \
+    return minimum_##name ? values + scale.y : values;                                                          \
+  }
+
+/// 32 levels, four in a quad: of octets, where a format has no way of its own.
+#define QUADS(name)                                                                                             \
+  uint8 quads_##name(const global uchar *row, int column) {                                                     \
+    uint2 quads[4];                                                                                             \
+    UNROLLED for (int i = 0; i < 4; i++) quads[i] = as_uint2(octet_##name(row, column + 8 * i));                \
+    return (uint8)(quads[0], quads[1], quads[2], quads[3]);                                                     \
   }

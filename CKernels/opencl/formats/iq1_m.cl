@@ -12,4 +12,5 @@ char8 octet_iq1_m(const global uchar *row, int column) {
   uint nibble = block[32 + octet / 2] >> 4 * (octet % 2);
   return iq1_levels(iq1_grid[block[octet] | (nibble & 7) << 8], nibble & 8);
 }
-LEVELS(iq1_m, 16, false)
+LEVELS(iq1_m, -9, 9, 16, false)
+QUADS(iq1_m)

@@ -10,4 +10,5 @@ char8 octet_iq1_s(const global uchar *row, int column) {
   uint word = short_at(block + 34 + octet / 4 * 2), entry = iq1_grid[block[2 + octet] | (word >> 3 * (octet % 4) & 7) << 8];
   return iq1_levels(entry, word >> 15);
 }
-LEVELS(iq1_s, 32, false)
+LEVELS(iq1_s, -9, 9, 32, false)
+QUADS(iq1_s)

@@ -10,4 +10,5 @@ char8 octet_iq2_s(const global uchar *row, int column) {
   int octet = column % 256 / 8;
   return iq2_levels(iq2_s_grid[block[2 + octet] | (block[66 + octet / 4] >> 2 * (octet % 4) & 3) << 8], block[34 + octet]);
 }
-LEVELS(iq2_s, 16, false)
+LEVELS(iq2_s, -43, 43, 16, false)
+QUADS(iq2_s)

@@ -8,4 +8,5 @@ char8 octet_iq2_xs(const global uchar *row, int column) {
   uint word = short_at(row + column / 256 * 74 + 2 + column % 256 / 8 * 2);
   return iq2_levels(iq2_xs_grid[word & 511], even_signs(word >> 9));
 }
-LEVELS(iq2_xs, 16, false)
+LEVELS(iq2_xs, -43, 43, 16, false)
+QUADS(iq2_xs)

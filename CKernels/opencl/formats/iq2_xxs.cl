@@ -9,4 +9,5 @@ char8 octet_iq2_xxs(const global uchar *row, int column) {
   int octet = column % 32 / 8;
   return iq2_levels(iq2_xxs_grid[q[octet]], even_signs(word_at(q + 4) >> 7 * octet & 127));
 }
-LEVELS(iq2_xxs, 32, false)
+LEVELS(iq2_xxs, -43, 43, 32, false)
+QUADS(iq2_xxs)

@@ -10,4 +10,5 @@ char8 octet_iq3_s(const global uchar *row, int column) {
   uint first = iq3_s_grid[block[2 + 2 * octet] | (ninth & 1) << 8], second = iq3_s_grid[block[3 + 2 * octet] | (ninth & 2) << 7];
   return iq3_s_levels(first, second, block[74 + octet]);
 }
-LEVELS(iq3_s, 32, false)
+LEVELS(iq3_s, -15, 15, 32, false)
+QUADS(iq3_s)

@@ -8,4 +8,5 @@ char8 octet_iq3_xxs(const global uchar *row, int column) {
   uint signs = even_signs(word_at(block + 66 + column % 256 / 32 * 4) >> 7 * (column % 32 / 8) & 127);
   return iq3_xxs_levels(iq3_xxs_grid[q[0]], iq3_xxs_grid[q[1]], signs);
 }
-LEVELS(iq3_xxs, 32, false)
+LEVELS(iq3_xxs, -62, 62, 32, false)
+QUADS(iq3_xxs)

@@ -8,4 +8,5 @@ float2 scale_iq4_xs(const global uchar *row, int column) {
 char8 octet_iq4_xs(const global uchar *row, int column) {
   return iq4_levels_of(codes_of_32(row + column / 256 * 136 + 8 + column % 256 / 32 * 16, column));
 }
-LEVELS(iq4_xs, 32, false)
+LEVELS(iq4_xs, -127, 113, 32, false)
+QUADS(iq4_xs)

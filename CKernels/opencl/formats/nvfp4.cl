@@ -4,4 +4,5 @@ char8 octet_nvfp4(const global uchar *row, int column) {
   const global uchar *codes = row + column / 64 * 36 + 4 + column % 64 / 16 * 8;
   return twice_e2m1(vload8(0, codes) >> (uchar)(column & 8 ? 4 : 0) & (uchar)15);
 }
-LEVELS(nvfp4, 16, false)
+LEVELS(nvfp4, -12, 12, 16, false)
+QUADS(nvfp4)

@@ -6,4 +6,5 @@ float2 scale_q2_k(const global uchar *row, int column) {
   return halves_at(block, 40) * (float2)(group & 15, -(group >> 4));
 }
 char8 octet_q2_k(const global uchar *row, int column) { return as_char8(codes_of_pairs(row + column / 256 * 84 + 16, column)); }
-LEVELS(q2_k, 16, true)
+LEVELS(q2_k, 0, 3, 16, true)
+QUADS(q2_k)

@@ -11,4 +11,5 @@ char8 octet_q3_k(const global uchar *row, int column) {
   uchar8 third = vload8(0, block + column % 32) >> (uchar)(column % 256 / 32) & (uchar)1;
   return as_char8(codes_of_pairs(block + 32, column) | third << (uchar)2) - (char)4;
 }
-LEVELS(q3_k, 16, false)
+LEVELS(q3_k, -4, 3, 16, false)
+QUADS(q3_k)

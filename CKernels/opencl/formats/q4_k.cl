@@ -5,4 +5,5 @@ float2 scale_q4_k(const global uchar *row, int column) {
   return halves_at(block, 0) * affine_group(block + 4, column % 256 / 32);
 }
 char8 octet_q4_k(const global uchar *row, int column) { return as_char8(codes_of_64(row + column / 256 * 144 + 16, column)); }
-LEVELS(q4_k, 32, true)
+LEVELS(q4_k, 0, 15, 32, true)
+QUADS(q4_k)

@@ -4,4 +4,5 @@ char8 octet_q5_0(const global uchar *row, int column) {
   const global uchar *block = row + column / 32 * 22;
   return as_char8(codes_of_32(block + 6, column) | bits_of(block[2 + column % 32 / 8], 4)) - (char)16;
 }
-LEVELS(q5_0, 32, false)
+LEVELS(q5_0, -16, 15, 32, false)
+QUADS(q5_0)

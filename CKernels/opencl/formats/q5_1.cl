@@ -4,4 +4,5 @@ char8 octet_q5_1(const global uchar *row, int column) {
   const global uchar *block = row + column / 32 * 24;
   return as_char8(codes_of_32(block + 8, column) | bits_of(block[4 + column % 32 / 8], 4));
 }
-LEVELS(q5_1, 32, true)
+LEVELS(q5_1, 0, 31, 32, true)
+QUADS(q5_1)

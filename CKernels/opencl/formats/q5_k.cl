@@ -9,4 +9,5 @@ char8 octet_q5_k(const global uchar *row, int column) {
   uchar8 fifth = vload8(0, block + 16 + column % 32) >> (uchar)(column % 256 / 32) & (uchar)1;
   return as_char8(codes_of_64(block + 48, column) | fifth << (uchar)4);
 }
-LEVELS(q5_k, 32, true)
+LEVELS(q5_k, 0, 31, 32, true)
+QUADS(q5_k)

@@ -11,4 +11,5 @@ char8 octet_q6_k(const global uchar *row, int column) {
   uchar8 high = vload8(0, block + 128 + 32 * half_block + 16 * (group % 2) + first) >> (uchar)(2 * (group / 2 % 4)) & (uchar)3;
   return as_char8(low | high << (uchar)4) - (char)32;
 }
-LEVELS(q6_k, 16, false)
+LEVELS(q6_k, -32, 31, 16, false)
+QUADS(q6_k)

@@ -16,4 +16,5 @@ char8 octet_tq1_0(const global uchar *row, int column) {
   }
   return as_char8(mul_hi(digits, (uchar8)3)) - (char)1;
 }
-LEVELS(tq1_0, 32, false)
+LEVELS(tq1_0, -1, 1, 32, false)
+QUADS(tq1_0)
