@@ -56,11 +56,10 @@ kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void product_tile
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  for (int i = 0; i < ITEM_TOKENS && item_token + i < count; i++)
-    for (int place = 0; place < (flags & GATED ? ITEM_ROWS / 2 : ITEM_ROWS); place++) {
-      const int row = first_row + row_of(item_row + place, flags);
-      if (row < rows)
-        y[(long)(first + item_token + i) * rows + row] =
-            finished(total[i][place], total[i][(place + ITEM_ROWS / 2) % ITEM_ROWS], PRODUCT_END, row);
-    }
+  // Sums stay in registers where every index of them is known.
+  UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) UNROLLED for (int place = 0; place < ITEM_ROWS; place++) {
+    const int row = first_row + row_of(item_row + place, flags);
+    if (item_token + i < count && row < rows && !is_gate(item_row + place, flags))
+      y[(long)(first + item_token + i) * rows + row] = finished(total[i][place], total[i][(place + ITEM_ROWS / 2) % ITEM_ROWS], PRODUCT_END, row);
+  }
 }
