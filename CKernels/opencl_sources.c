@@ -38,6 +38,39 @@ static const struct { const char *name, *text; } sources[] = {
     {"product_panels", (const char[]){
 #embed "opencl/product_panels.cl" suffix(, 0)
     }},
+    {"integers", (const char[]){
+#embed "opencl/integers.cl" suffix(, 0)
+    }},
+    {"round_rows", (const char[]){
+#embed "opencl/round_rows.cl" suffix(, 0)
+    }},
+    {"dot_plain", (const char[]){
+#embed "opencl/dot_plain.cl" suffix(, 0)
+    }},
+    {"dot_khr", (const char[]){
+#embed "opencl/dot_khr.cl" suffix(, 0)
+    }},
+    {"dot_arm", (const char[]){
+#embed "opencl/dot_arm.cl" suffix(, 0)
+    }},
+    {"dot_ptx", (const char[]){
+#embed "opencl/dot_ptx.cl" suffix(, 0)
+    }},
+    {"product_tiles_int8", (const char[]){
+#embed "opencl/product_tiles_int8.cl" suffix(, 0)
+    }},
+    {"product_rows_int8", (const char[]){
+#embed "opencl/product_rows_int8.cl" suffix(, 0)
+    }},
+    {"panel_floats", (const char[]){
+#embed "opencl/panel_floats.cl" suffix(, 0)
+    }},
+    {"panel_bytes", (const char[]){
+#embed "opencl/panel_bytes.cl" suffix(, 0)
+    }},
+    {"product_panels_int8", (const char[]){
+#embed "opencl/product_panels_int8.cl" suffix(, 0)
+    }},
     {"combine", (const char[]){
 #embed "opencl/combine.cl" suffix(, 0)
     }},

@@ -1,20 +1,5 @@
 // The rows of a plan as product_panels reads them: gathered, weighed, filled up with zeros, eight rows of a tile side by side, column after column.
 
-/// Turns rows of eight columns, one after the other in eight vectors: each round puts all even elements before the odd ones.
-#define TRANSPOSE(floats)                                              \
-  void transpose_##floats(floats *rows) {                              \
-    UNROLLED for (int round = 0; round < 3; round++) {                 \
-      floats turned[8];                                                \
-      UNROLLED for (int i = 0; i < 4; i++) {                           \
-        turned[i] = (floats)(rows[2 * i].even, rows[2 * i + 1].even);  \
-        turned[i + 4] = (floats)(rows[2 * i].odd, rows[2 * i + 1].odd); \
-      }                                                                \
-      UNROLLED for (int i = 0; i < 8; i++) rows[i] = turned[i];        \
-    }                                                                  \
-  }
-TRANSPOSE(float8)
-TRANSPOSE(float16)
-
 /// One item takes a run of columns of one tile, whose first row in `arranged` is the tile's last number.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void arrange_rows(
     const global int *lists, int tiles, int tokens, int weights, const global float *x, global float *arranged, int columns, int inputs, int flags) {

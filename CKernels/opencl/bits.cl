@@ -5,6 +5,13 @@
 #define int8_t char
 #define uint16_t ushort
 
+/// Has memory fetched that is read soon, where the compiler can say so.
+#if defined(__x86_64__) && __has_builtin(__builtin_prefetch)
+#define ask_for(p) __builtin_prefetch((const void *)(size_t)(p))
+#else
+#define ask_for(p)
+#endif
+
 /// Unaligned words.
 ushort short_at(const global uchar *p) { return p[0] | p[1] << 8; }
 uint word_at(const global uchar *p) { return short_at(p) | (uint)short_at(p + 2) << 16; }
@@ -18,16 +25,17 @@ uint word_at(const global uchar *p) { return short_at(p) | (uint)short_at(p + 2)
 #define load_half(p) vload_half(0, p)
 #endif
 float float_of_half(ushort bits) { return load_half((const half *)&bits); }
-/// The f16 `at` halves behind p.
+/// The f16 `at` halves behind p, and that with the next.
 float half_at(const global uchar *p, long at) { return float_of_half(((const global ushort *)p)[at]); }
+float2 halves_at(const global uchar *p, long at) { return (float2)(half_at(p, at), half_at(p, at + 1)); }
 
 /// E8M0 halved, the scale of codes that hold twice their value.
 float half_of_e8m0(uchar code) { return as_float(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
 
 /// Twice the values of FP4 E2M1 codes.
-float8 twice_e2m1(uchar8 codes) {
-  int8 step = convert_int8(codes & (uchar)7), value = step + max(step - 4, (int8)0) + 2 * max(step - 6, (int8)0);
-  return convert_float8(select(value, -value, convert_int8(codes & (uchar)8) != 0));
+char8 twice_e2m1(uchar8 codes) {
+  char8 step = as_char8(codes & (uchar)7), value = step + max(step - (char)4, (char8)0) + (char)2 * max(step - (char)6, (char8)0);
+  return select(value, -value, (codes & (uchar)8) != (uchar)0);
 }
 
 /// Codes of four bits, two a byte, the first low.
@@ -61,6 +69,11 @@ float half_of_ue4m3(uchar code) {
 /// Eight codes of a block of 32: byte i of 16 holds code i low and code i + 16 high.
 uchar8 codes_of_32(const global uchar *p, int column) { return vload8(0, p + column % 16) >> (uchar)(column & 16 ? 4 : 0) & (uchar)15; }
 
+/// Eight of 256 four-bit codes in 128 bytes: byte i of each 32 holds code i low and code i + 32 high.
+uchar8 codes_of_64(const global uchar *p, int column) {
+  return vload8(0, p + column % 256 / 64 * 32 + column % 32) >> (uchar)(column & 32 ? 4 : 0) & (uchar)15;
+}
+
 /// Bit i of a byte for code i, moved to place `bit`.
 uchar8 bits_of(uchar byte, int bit) { return ((uchar8)byte >> (uchar8)(0, 1, 2, 3, 4, 5, 6, 7) & (uchar)1) << (uchar)bit; }
 
@@ -69,7 +82,26 @@ uchar8 codes_of_pairs(const global uchar *p, int column) {
   return vload8(0, p + column % 256 / 128 * 32 + column % 32) >> (uchar)(column % 128 / 32 * 2) & (uchar)3;
 }
 
-/// Six-bit scale and minimum of group g, whose places are in formats/affine_groups.h.
-int2 affine_group(const global uchar *p, int g) {
-  return g < 4 ? (int2)(p[g] & 63, p[4 + g] & 63) : (int2)((p[4 + g] & 15) | p[g - 4] >> 6 << 4, p[4 + g] >> 4 | p[g] >> 6 << 4);
+/// Six-bit scale and minimum, below 0, of group g, whose places are in formats/affine_groups.h.
+float2 affine_group(const global uchar *p, int g) {
+  int scale = g < 4 ? p[g] & 63 : (p[4 + g] & 15) | p[g - 4] >> 6 << 4, minimum = g < 4 ? p[4 + g] & 63 : p[4 + g] >> 4 | p[g] >> 6 << 4;
+  return (float2)(scale, -minimum);
 }
+
+/// What formats of integer levels have beside `scale_<name>(row, column)`, the scale and the minimum of the group of columns that `column` is in, and
+/// `octet_<name>(row, column)`, eight levels from `low` to `high`: value = scale * level + minimum.
+#define LEVELS(name, low, high, columns, has_minimum)                                                           \
+  enum { lowest_##name = low, highest_##name = high, group_##name = columns, minimum_##name = has_minimum };    \
+  float8 decode_##name(const global uchar *row, int column) {                                                   \
+    float2 scale = scale_##name(row, column);                                                                   \
+    float8 values = convert_float8(octet_##name(row, column)) * scale.x;                                        \
+    return minimum_##name ? values + scale.y : values;                                                          \
+  }
+
+/// 32 levels, four in a quad: of octets, where a format has no way of its own.
+#define QUADS(name)                                                                                             \
+  uint8 quads_##name(const global uchar *row, int column) {                                                     \
+    uint2 quads[4];                                                                                             \
+    UNROLLED for (int i = 0; i < 4; i++) quads[i] = as_uint2(octet_##name(row, column + 8 * i));                \
+    return (uint8)(quads[0], quads[1], quads[2], quads[3]);                                                     \
+  }

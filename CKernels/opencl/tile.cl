@@ -17,3 +17,19 @@
 
 /// Columns whose products are summed in one chain; the sums of the chains are added in order.
 enum { RUN = 256 };
+
+/// Turns rows of eight columns, one after the other in eight vectors: each round puts all even elements before the odd ones.
+#define TRANSPOSE(vectors)                                              \
+  void transpose_##vectors(vectors *rows) {                              \
+    UNROLLED for (int round = 0; round < 3; round++) {                 \
+      vectors turned[8];                                                \
+      UNROLLED for (int i = 0; i < 4; i++) {                           \
+        turned[i] = (vectors)(rows[2 * i].even, rows[2 * i + 1].even);  \
+        turned[i + 4] = (vectors)(rows[2 * i].odd, rows[2 * i + 1].odd); \
+      }                                                                \
+      UNROLLED for (int i = 0; i < 8; i++) rows[i] = turned[i];        \
+    }                                                                  \
+  }
+TRANSPOSE(float8)
+TRANSPOSE(float16)
+TRANSPOSE(uint16)

@@ -21,7 +21,7 @@ extension LayerWeights {
     let banks = [divided(experts, placement.experts)] + (shared.map { [divided($0, [placement.sharedHome])] } ?? [])
     let devices = try MoEError.computing { () throws(OpenCLError) in
       try indices.enumerated().map { (place, index) throws(OpenCLError) in
-        try openCL.backend(on: index, banks.compactMap { $0.parts[1 + place].bank }, [], former: former?.devices[place])
+        try openCL.backend(on: index, banks.compactMap { $0.parts[1 + place].bank }, [], host.precision, former: former?.devices[place])
       }
     }
     return JointBackend(host, devices, banks)

@@ -122,7 +122,7 @@ public struct MoELayer: Sendable {
       backend = blas
     case .openCL(let index):
       weights = weights.inOnePlace
-      backend = try MoEError.computing { () throws(OpenCLError) in try machine.openCL.backend(on: index, weights.banks, weights.projections) }
+      backend = try MoEError.computing { () throws(OpenCLError) in try machine.openCL.backend(on: index, weights.banks, weights.projections, activations) }
     }
     (self.weights, self.packedCache, placementNotes) = (weights, report, notes)
   }

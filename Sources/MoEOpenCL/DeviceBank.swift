@@ -8,6 +8,7 @@ import MoEPlacement
 struct BankPart: Sendable {
   let gateUp: DeviceProduct, down: DeviceProduct
   var experts: Range<Int> { gateUp.experts }
+  var rounds: Bool { gateUp.rounds || down.rounds }
 }
 
 /// The experts of a bank, uploaded.
@@ -16,22 +17,23 @@ final class DeviceBank: Sendable {
   /// Keeps what `parts` borrow, and the identity that the bank is known by.
   private let borrowed: BorrowedExperts
 
-  init(_ bank: ExpertBank, in context: OpenCLContext) throws(OpenCLError) {
+  /// - Parameter rounds: true to round activations to int8 where the weights suit it.
+  init(_ bank: ExpertBank, rounds: Bool, in context: OpenCLContext) throws(OpenCLError) {
     borrowed = bank.borrowed
-    parts = try Self.parts(bank, bank.experts.indices, in: context)
+    parts = try Self.parts(bank, bank.experts.indices, rounds, in: context)
   }
 
   /// One part, or where some buffer would be larger than the device takes, those of both halves.
-  private static func parts(_ bank: ExpertBank, _ experts: Range<Int>, in context: OpenCLContext) throws(OpenCLError) -> [BankPart] {
+  private static func parts(_ bank: ExpertBank, _ experts: Range<Int>, _ rounds: Bool, in context: OpenCLContext) throws(OpenCLError) -> [BankPart] {
     do throws(OpenCLError) {
-      return [try part(bank, experts, in: context)]
+      return [try part(bank, experts, rounds, in: context)]
     } catch where error.isBufferSize && experts.count > 1 {
       let middle = (experts.lowerBound + experts.upperBound) / 2
-      return try parts(bank, experts.lowerBound..<middle, in: context) + parts(bank, middle..<experts.upperBound, in: context)
+      return try parts(bank, experts.lowerBound..<middle, rounds, in: context) + parts(bank, middle..<experts.upperBound, rounds, in: context)
     }
   }
 
-  private static func part(_ bank: ExpertBank, _ range: Range<Int>, in context: OpenCLContext) throws(OpenCLError) -> BankPart {
+  private static func part(_ bank: ExpertBank, _ range: Range<Int>, _ rounds: Bool, in context: OpenCLContext) throws(OpenCLError) -> BankPart {
     let experts = bank.experts[range]
     func matrices(_ path: (Expert) -> PackedMatrix) -> [HostMatrix] { experts.map { HostMatrix(path($0)) } }
     func biases(_ path: (Expert) -> [Float]?, _ width: Int) -> [Float]? {
@@ -43,8 +45,9 @@ final class DeviceBank: Sendable {
       gateUp: try DeviceProduct(
         range, up: matrices(\.up), gate: bank.isGated ? matrices { $0.gate! } : nil,
         biases: upBiases == nil && gateBiases == nil ? nil : (upBiases ?? none) + (bank.isGated ? gateBiases ?? none : []),
-        ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput), in: context),
-      down: try DeviceProduct(range, up: matrices(\.down), biases: biases(\.downBias, bank.hidden), in: context))
+        ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput, rounds: rounds), in: context),
+      down: try DeviceProduct(range, up: matrices(\.down), biases: biases(\.downBias, bank.hidden),
+        ProductRole(rounds: rounds, segment: experts.first!.down.segment), in: context))
   }
 }
 

@@ -13,12 +13,16 @@ struct ProductRole {
   var activation: moe_expert_activation?
   /// True when a row is multiplied by its coefficient first.
   var weighsInput = false
+  /// True to round activations to int8, where all matrices are of one kind that suits it.
+  var rounds = false
+  /// Columns of one segment of the sums on int8 activations; nil for all.
+  var segment: Int?
 }
 
 /// y = W x for the rows of the experts `experts`; or act(gate x) * up x.
 final class DeviceProduct: Sendable {
   let experts: Range<Int>
-  private let rows: Int, columns: Int, inputs: Int, flags: Int, limit: Float, alpha: Float
+  private let rows: Int, columns: Int, inputs: Int, segment: Int, flags: Int, limit: Float, alpha: Float
   private let program: DeviceProgram
   private let places: DeviceBuffer, up: DeviceBuffer, upPlanes: DeviceBuffer, gate: DeviceBuffer, gatePlanes: DeviceBuffer, biases: DeviceBuffer
 
@@ -34,8 +38,9 @@ final class DeviceProduct: Sendable {
     let all = up + (gate ?? [])
     (self.experts, rows, inputs) = (experts, all[0].rows, all[0].columns)
     let variant: KernelVariant
-    (variant, program) = try Self.program(all, in: context, testing: testing)
+    (variant, program) = try Self.program(all, role, in: context, testing: testing)
     columns = (inputs + 7) / 8 * 8
+    segment = role.segment ?? columns
     let upMatrices = try DeviceMatrices(up, variant, in: context)
     let gateMatrices: DeviceMatrices? = if let gate { try DeviceMatrices(gate, variant, in: context) } else { nil }
     (self.up, upPlanes) = (upMatrices.codes, upMatrices.planes)
@@ -52,11 +57,16 @@ final class DeviceProduct: Sendable {
 
   /// The variant that reads all matrices, if there is one and this driver gets it right; else f32, which they are widened to.
   private static func program(
-    _ matrices: [HostMatrix], in context: OpenCLContext, testing: (KernelVariant, DeviceProgram)?
+    _ matrices: [HostMatrix], _ role: ProductRole, in context: OpenCLContext, testing: (KernelVariant, DeviceProgram)?
   ) throws(OpenCLError) -> (KernelVariant, DeviceProgram) {
     if let testing { return testing }
     let kinds = matrices.compactMap { MatrixKind(of: $0) }
     if kinds.count == matrices.count {
+      if role.rounds, Set(kinds).count == 1, matrices.allSatisfy(MatrixKind.suitsInt8),
+        let rounding = try context.programs.roundingProgram(kinds[0], on: context)
+      {
+        return rounding
+      }
       let variant = KernelVariant(Set(kinds))
       do throws(OpenCLError) {
         return (variant, try context.programs.program(variant, on: context))
@@ -72,6 +82,8 @@ final class DeviceProduct: Sendable {
   }
 
   var shape: TileShape { program.shape }
+  /// True when activations are rounded to int8.
+  var rounds: Bool { program.rounds }
 
   /// Multiply-adds of one row.
   private var work: Int { rows * columns * (flags & 1 + 1) }
@@ -82,9 +94,10 @@ final class DeviceProduct: Sendable {
   ///   - tiles: where they are in the lists of `pass`, and how many.
   ///   - gathers: true when a row of the plan reads row `tokens[row]` of x.
   func launch(_ tiles: TileList, of pass: DevicePass, gathers: Bool, x: DeviceBuffer, y: DeviceBuffer) throws(OpenCLError) {
-    let lists = pass.lists.buffer!, at = pass.plan.places, flags = flags | (gathers ? 16 : 0), arranges = shape.method == .panels
-    let x = arranges ? try arrange(tiles, of: pass, flags, x) : x
-    let kernel: DeviceProgram.Kernel = arranges ? .productPanels : tiles.isFew ? .productRows : .productTiles
+    let lists = pass.lists.buffer!, at = pass.plan.places, flags = flags | (gathers ? 16 : 0)
+    var x = x
+    if let arrangement = shape.method.arrangement(onInt8: rounds) { x = try arrange(tiles, by: arrangement, of: pass, flags, x) }
+    let kernel = shape.method.product(isFew: tiles.isFew, onInt8: rounds)
     let groups = shape.groups(rows * (flags & 1 + 1))
     let items = tiles.isFew ? shape.rowItems : shape.tileItems
     let step = max(1, Self.workOfLaunch / max(1, work * (tiles.isFew ? shape.few : shape.groupTokens)))
@@ -99,29 +112,34 @@ final class DeviceProduct: Sendable {
         for value in [experts.lowerBound, experts.count, rows, columns, inputs, flags] { try arguments.add(value) }
         try arguments.add(limit)
         try arguments.add(alpha)
+        if rounds { try arguments.add(segment) }
       }
       pass.note(event)
     }
   }
 
-  /// Enqueues what arrange_rows.cl does to the rows of tiles, and returns where they are then.
-  private func arrange(_ tiles: TileList, of pass: DevicePass, _ flags: Int, _ x: DeviceBuffer) throws(OpenCLError) -> DeviceBuffer {
-    let at = pass.plan.places, target = try pass.room(pass.arranged, pass.plan.arranged, columns)
+  /// Enqueues what arrange_rows.cl or round_rows.cl does to the rows of tiles, and returns where they are then.
+  private func arrange(
+    _ tiles: TileList, by kernel: DeviceProgram.Kernel, of pass: DevicePass, _ flags: Int, _ x: DeviceBuffer
+  ) throws(OpenCLError) -> DeviceBuffer {
+    let at = pass.plan.places, target = try pass.room(pass.arranged, pass.plan.arranged, rounds ? columns / 32 * Self.roundedWords : columns)
+    let span = shape.method == .tiles ? Self.spanOfTiles : Self.run
     let event = try program.launch(
-      .arrangeRows, width: (columns + Self.run - 1) / Self.run, height: tiles.count, group: 1, on: pass.context
+      kernel, width: (columns + span - 1) / span, height: tiles.count, group: 1, on: pass.context
     ) { (arguments) throws(OpenCLError) in
       try arguments.add(pass.lists.buffer!)
       for value in [tiles.place, at.tokens, at.weights] { try arguments.add(value) }
       try arguments.add(x)
       try arguments.add(target)
       for value in [columns, inputs, flags] { try arguments.add(value) }
+      if rounds { try arguments.add(span) }
     }
     pass.note(event)
     return target
   }
 
-  /// RUN of tile.cl.
-  private static let run = 256
+  /// RUN of tile.cl, what an item of round_rows takes where items are many, and words of 32 columns of a row of integers.cl.
+  private static let run = 256, spanOfTiles = 32, roundedWords = 11
 
   /// Multiply-adds of one launch: about 50 ms of a small device.
   private static let workOfLaunch = 1 << 31

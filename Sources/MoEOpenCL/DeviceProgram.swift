@@ -11,18 +11,24 @@ final class DeviceProgram: @unchecked Sendable {
     case productRows = "product_rows"
     case arrangeRows = "arrange_rows"
     case productPanels = "product_panels"
+    case roundRows = "round_rows"
+    case productTilesInt8 = "product_tiles_int8"
+    case productRowsInt8 = "product_rows_int8"
+    case productPanelsInt8 = "product_panels_int8"
     case combine = "combine"
   }
 
   let shape: TileShape
+  /// True when activations are rounded to int8.
+  let rounds: Bool
   private let program: cl_program
   private let kernels: [Kernel: cl_kernel]
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
-    self.shape = shape
+    (self.shape, rounds) = (shape, variant.integers != nil)
     let program = try ProgramBuild(variant, shape, on: context).program(cache)
     var kernels: [Kernel: cl_kernel] = [:]
-    for kernel in shape.method.kernels {
+    for kernel in shape.method.kernels(onInt8: rounds) {
       kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(variant.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
     }
     (self.program, self.kernels) = (program, kernels)

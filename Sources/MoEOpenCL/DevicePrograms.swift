@@ -24,6 +24,16 @@ final class DevicePrograms: Sendable {
     try program(variant, try shape(on: context), on: context)
   }
 
+  /// The best program for matrices of one kind on int8 activations that the driver gets right; nil when there is none.
+  func roundingProgram(_ kind: MatrixKind, on context: OpenCLContext) throws(OpenCLError) -> (KernelVariant, DeviceProgram)? {
+    let shape = try shape(on: context)
+    for integers in IntegerProducts.suiting(context.handle, shape.method) {
+      let variant = KernelVariant(kind, on: integers)
+      do throws(OpenCLError) { return (variant, try program(variant, shape, on: context)) } catch where !context.isLost {}
+    }
+    return nil
+  }
+
   /// The first shape that the driver gets right for f32: all programs of a device share it, since plans are cut for it.
   private func shape(on context: OpenCLContext) throws(OpenCLError) -> TileShape {
     for shape in shapes.dropLast() {

@@ -5,19 +5,26 @@ import CMoEKernels
 import MoEPlacement
 import MoETensors
 
-/// The kinds of matrix that one program reads; their order is their number.
+/// The kinds of matrix that one program reads; their order is their number. One kind where activations are rounded to int8.
 struct KernelVariant: Hashable, Sendable {
   let kinds: [MatrixKind]
+  /// Nil where activations are f32.
+  let integers: IntegerProducts?
 
   /// What every matrix can be decoded to.
   static let f32 = KernelVariant([.f32])
 
-  init(_ kinds: Set<MatrixKind>) { self.kinds = kinds.sorted { ($0.format.index, $0.scales) < ($1.format.index, $1.scales) } }
+  init(_ kinds: Set<MatrixKind>) {
+    self.kinds = kinds.sorted { ($0.format.index, $0.scales) < ($1.format.index, $1.scales) }
+    integers = nil
+  }
+
+  init(_ kind: MatrixKind, on integers: IntegerProducts) { (kinds, self.integers) = ([kind], integers) }
 
   /// The number of the kind of `matrix`; nil when the variant does not read it.
   func number(of matrix: HostMatrix) -> Int? { MatrixKind(of: matrix).flatMap(kinds.firstIndex(of:)) }
 
-  var name: String { kinds.map(\.name).joined(separator: ", ") }
+  var name: String { kinds.map(\.name).joined(separator: ", ") + (integers.map { " on int8 by \($0.rawValue)" } ?? "") }
 
   /// What matrix.cl is compiled for.
   var options: String {
@@ -28,8 +35,9 @@ struct KernelVariant: Hashable, Sendable {
   /// The texts of the program, in order.
   func sources(_ method: ProductMethod) -> [UnsafePointer<CChar>] {
     let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
-    let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"] + method.kernels.map(\.rawValue)
-    return names.map { moe_opencl_text($0) }
+    let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"]
+    let products = (integers.map { ["integers", $0.rawValue] } ?? []) + method.kernels(onInt8: integers != nil).map(\.rawValue)
+    return (names + products).map { moe_opencl_text($0) }
   }
 }
 #endif

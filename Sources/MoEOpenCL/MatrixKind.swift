@@ -36,6 +36,11 @@ struct MatrixKind: Hashable, Sendable {
       }
   }
 
+  /// True when products of such a matrix, which is one of these, can be had on int8 activations.
+  static func suitsInt8(_ matrix: HostMatrix) -> Bool {
+    matrix.order == nil && moe_int8_row_bytes(matrix.borrowed.format, 32) > 0 && withUnsafePointer(to: matrix.borrowed, moe_takes_rounded)
+  }
+
   /// As measurements name it: "q4_0", "f8_e4m3 by bf16".
   var name: String { scales == "none" ? format.name : "\(format) by \(scales)" }
 }

@@ -12,6 +12,7 @@ import MoETensors
 struct OpenCLBackend: Sendable {
   private let context: OpenCLContext
   private let index: Int
+  let precision: ActivationPrecision
   private let banks: [ObjectIdentifier: DeviceBank]
   /// By the address of their codes.
   private let projections: [Int: Projection]
@@ -22,12 +23,14 @@ struct OpenCLBackend: Sendable {
   }
 
   /// Uploads what `former` has not.
-  init(_ context: OpenCLContext, index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], former: OpenCLBackend?) throws(OpenCLError) {
-    (self.context, self.index) = (context, index)
+  init(
+    _ context: OpenCLContext, index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision, former: OpenCLBackend?
+  ) throws(OpenCLError) {
+    (self.context, self.index, self.precision) = (context, index, precision)
     var uploaded: [ObjectIdentifier: DeviceBank] = [:], projected: [Int: Projection] = [:]
     for bank in banks {
       let key = ObjectIdentifier(bank.borrowed)
-      uploaded[key] = if let known = former?.banks[key] { known } else { try DeviceBank(bank, in: context) }
+      uploaded[key] = if let known = former?.banks[key] { known } else { try DeviceBank(bank, rounds: precision == .int8, in: context) }
     }
     for matrix in projections {
       let key = Self.key(matrix)
@@ -116,7 +119,9 @@ private struct OpenCLWork: DeviceWork {
 extension OpenCLBackend: GroupedGEMMBackend {
   var name: String { "opencl:\(index)" }
 
-  func precision(of bank: ExpertBank) -> ActivationPrecision { .float }
+  func precision(of bank: ExpertBank) -> ActivationPrecision {
+    banks[ObjectIdentifier(bank.borrowed)]!.parts.contains(where: \.rounds) ? .int8 : .float
+  }
 
   func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) throws(OpenCLError) {
     try stage(self.memory(of: routed), shared.map(self.memory(of:))) { () throws(OpenCLError) in

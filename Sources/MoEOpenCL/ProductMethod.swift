@@ -16,11 +16,23 @@ enum ProductMethod: String, Sendable {
   }
 
   /// The kernels of a program, named after their sources, in the order of these.
-  var kernels: [DeviceProgram.Kernel] {
+  func kernels(onInt8: Bool) -> [DeviceProgram.Kernel] {
     switch self {
-    case .tiles: [.productTiles, .productRows, .combine]
-    case .panels: [.arrangeRows, .productPanels, .combine]
+    case .tiles: onInt8 ? [.roundRows, .productTilesInt8, .productRowsInt8, .combine] : [.productTiles, .productRows, .combine]
+    case .panels: onInt8 ? [.roundRows, .productPanelsInt8, .combine] : [.arrangeRows, .productPanels, .combine]
     }
   }
+
+  /// The kernel that multiplies tiles.
+  func product(isFew: Bool, onInt8: Bool) -> DeviceProgram.Kernel {
+    switch self {
+    case .tiles where isFew: onInt8 ? .productRowsInt8 : .productRows
+    case .tiles: onInt8 ? .productTilesInt8 : .productTiles
+    case .panels: onInt8 ? .productPanelsInt8 : .productPanels
+    }
+  }
+
+  /// The kernel that puts the rows of tiles in order first, if there is one.
+  func arrangement(onInt8: Bool) -> DeviceProgram.Kernel? { onInt8 ? .roundRows : self == .panels ? .arrangeRows : nil }
 }
 #endif

@@ -15,7 +15,7 @@ import MoETensors
   import Darwin
 #endif
 
-/// One gated expert of random weights on random rows, by both kernels and the sum, against sums in double precision.
+/// One gated expert of random weights on random rows, by every kernel of a program, against sums in double precision.
 struct SelfTest {
   private let variant: KernelVariant
   /// Parts of groups and tiles, runs of columns for more than one round of lanes, a tile of few rows beside whole ones.
@@ -33,11 +33,11 @@ struct SelfTest {
   private func run(_ program: DeviceProgram, up: MatrixKind, gate: MatrixKind, on context: OpenCLContext) throws(OpenCLError) {
     var random = Random()
     // Scales of whole groups of eight columns, and others.
-    let matrices = [matrix(of: up, group: 32, &random), matrix(of: gate, group: 12, &random)]
-    let biases = (0..<2 * rows).map { _ in random.next() }, input = (0..<tokens * columns).map { _ in random.next() }
+    let matrices = [matrix(of: up, group: 32, &random), matrix(of: gate, group: variant.integers == nil ? 12 : 64, &random)]
+    let biases = (0..<2 * rows).map { _ in random.next() }, (input, rounded) = input(&random)
     let product = try DeviceProduct(
       0..<1, up: [matrices[0]], gate: [matrices[1]], biases: biases,
-      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1)), in: context, testing: (variant, program))
+      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1), segment: 768), in: context, testing: (variant, program))
     let pass = DevicePass(context), plan = DispatchPlan(everyToken: .init(repeating: coefficient, count: tokens))
     var (activated, summed) = ([Float](repeating: .nan, count: tokens * rows), [Float](repeating: .nan, count: tokens * rows))
     try pass.upload(plan, parts: CollectionOfOne(0..<1), program.shape)
@@ -48,7 +48,16 @@ struct SelfTest {
     try pass.finish()
     try target.read(of: size) { source, _ in activated.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
     try result.read(of: size) { source, _ in summed.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: size)) } }
-    try compare(activated, summed, matrices, biases, input, program.shape, context)
+    try compare(activated, summed, matrices, biases, rounded, program.shape, context)
+  }
+
+  /// Rows, and what kernels make of them: on int8, halfway between no two codes, and with the same largest in each group, so that no driver's
+  /// division changes a code.
+  private func input(_ random: inout Random) -> (rows: [Float], rounded: [Float]) {
+    let values = (0..<tokens * columns).map { _ in random.next() }
+    guard variant.integers != nil else { return (values, values) }
+    let codes = values.indices.map { $0 % 32 == 5 ? 127 : (values[$0] * 126).rounded() }
+    return (codes.indices.map { (codes[$0] + ($0 % 32 == 5 ? 0 : values[$0] / 4)) / 128 }, codes.map { $0 / 128 })
   }
 
   private func compare(
@@ -70,7 +79,7 @@ struct SelfTest {
         let (gate, gateNorm) = Self.product(decoded[1][row], x, Double(biases[rows + row]))
         let expected = gate / (1 + exp(-gate)) * up, found = activated[token * rows + row]
         let isFew = tokens - token / shape.groupTokens * shape.groupTokens <= shape.few
-        let kernel = shape.method == .panels ? DeviceProgram.Kernel.productPanels : isFew ? .productRows : .productTiles
+        let kernel = shape.method.product(isFew: isFew, onInt8: variant.integers != nil)
         guard abs(Double(found) - expected) <= 1e-5 * upNorm * gateNorm else { throw wrong(kernel, found, expected, context) }
         let sum = summed[token * rows + row], weighed = found * coefficient * 2
         guard abs(sum - weighed) <= Float.ulpOfOne * abs(weighed) else { throw wrong(.combine, sum, Double(weighed), context) }

@@ -1,4 +1,5 @@
-// Runs the OpenCL kernels of every format on small matrices in buffers of exactly their size, against naive sums: for checkers of memory and races.
+// Runs the OpenCL kernels of every format on small matrices in buffers of exactly their size, against naive sums and, on int8 activations, against the
+// bits of the CPU's products: for checkers of memory and races.
 //
 // With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report.
 #define CL_TARGET_OPENCL_VERSION 120
@@ -6,20 +7,29 @@
 #include <CL/cl.h>
 #include "CMoEKernels.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /// The matrix has a group of rows and a part, the rows of the plan a tile, a part of one and a few.
-enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16, ARRANGED = 32 };
+enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16, ARRANGED = 32, SEGMENT = 256 };
 
-/// Work-groups of 16 by 16 in items of 8 by 8, and panels.
+extern const moe_kernels moe_kernels_scalar;
+
+/// Work-groups of 16 by 16 in items of 8 by 8, and panels. `sources` end with those of the kernels: the first puts rows in order where `arranges`,
+/// the last multiplies, and so does that before it in tiles.
+#define TILE_SIZES "-D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
+#define PANEL_SIZES "-D GROUP_ROWS=32 -D ITEM_ROWS=32"
 static const struct method {
-  const char *name, *options, *kernels[2];
-  size_t group_rows;
+  const char *name, *options, *sources[5];
+  bool is_panels, arranges, rounds, is_optional;
 } methods[] = {
-    {"tiles", "-D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4", {"product_tiles", "product_rows"}, 16},
-    {"panels", "-D GROUP_ROWS=32 -D ITEM_ROWS=32", {"arrange_rows", "product_panels"}, 32}};
+    {"tiles", TILE_SIZES, {"product_tiles", "product_rows"}, false, false, false},
+    {"panels", PANEL_SIZES, {"arrange_rows", "product_panels"}, true, true, false},
+    {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, true},
+    {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, true},
+    {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, true, true}};
 
 /// The struct `matrix` of matrix.cl.
 typedef struct place {
@@ -38,11 +48,13 @@ static void check(cl_int status, const char *what) {
   exit(1);
 }
 
-static cl_program build(cl_uint count, const char **texts, const char *with) {
+/// NULL where a program that is `optional` does not build.
+static cl_program build(cl_uint count, const char **texts, const char *with, bool optional) {
   cl_int status;
   cl_program program = clCreateProgramWithSource(context, count, texts, NULL, &status);
   check(status, "clCreateProgramWithSource");
   status = clBuildProgram(program, 1, &device, with, NULL, NULL);
+  if (optional && status == CL_BUILD_PROGRAM_FAILURE) return NULL;
   static char log[1 << 14];
   if (status != CL_SUCCESS) clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL);
   check(status, log);
@@ -93,16 +105,31 @@ static void random_blocks(const moe_format *format, int values, uint8_t *codes, 
   }
 }
 
-/// Products, gated, with biases, weighed and gathered inputs; and the sum. Returns the largest error.
-static double run(const moe_format *format, const struct method *method) {
+/// What the portable kernels make of a product on int8 activations: rows of x weighed, in the order of the plan; down's segments of 256 columns.
+static void multiply_rounded(const moe_format *format, int index, const uint8_t *codes, const float *weighed, float *products) {
+  static uint8_t rounded[TOKENS * COLUMNS / 32 * 44];
+  static _Alignas(64) float scratch[1 << 14];
+  const moe_format_kernels *kernels = &moe_kernels_scalar.formats[index];
+  const moe_matrix matrix = {
+      .format = index, .rows = ROWS, .columns = COLUMNS, .row_bytes = COLUMNS / format->block_values * format->block_bytes, .data = codes, .global_scale = 1};
+  kernels->round_int8(weighed, COLUMNS, NULL, TOKENS, 0, COLUMNS, COLUMNS, rounded);
+  kernels->gemm_int8(&matrix, 0, ROWS, rounded, TOKENS, SEGMENT, products, ROWS, scratch);
+}
+
+/// Products, gated, with biases, weighed and gathered inputs; and the sum. Returns the largest error: on int8 activations 0, or 1 where some bits are
+/// not the CPU's; NaN where an optional program does not build.
+static double run(const moe_format *format, int index, const struct method *method) {
   char with[512];
   snprintf(with, sizeof with, "-cl-std=CL1.2 -D GROUP_TOKENS=%d %s -D FORMAT=%s -D SCALES=none", TILE, method->options, format->name);
-  const char *names[] = {"tile", "bits", "uneven_levels", "iq_grids", "iq", format->name, "matrix", "expert",
-                         method->kernels[0], method->kernels[1], "combine"};
-  enum { SOURCES = sizeof names / sizeof *names };
-  const char *texts[SOURCES];
-  for (int i = 0; i < SOURCES; i++) texts[i] = moe_opencl_text(names[i]);
-  cl_program program = build(SOURCES, texts, with);
+  const char *names[] = {"tile", "bits", "uneven_levels", "iq_grids", "iq", format->name, "matrix", "expert", "combine"};
+  enum { SHARED = sizeof names / sizeof *names, OWN = sizeof method->sources / sizeof *method->sources };
+  const char *texts[SHARED + OWN];
+  cl_uint count = SHARED;
+  for (int i = 0; i < SHARED; i++) texts[i] = moe_opencl_text(names[i]);
+  for (int i = 0; i < OWN && method->sources[i]; i++) texts[count++] = moe_opencl_text(method->sources[i]);
+  const char *const *kernels = method->sources + count - SHARED - (method->arranges ? method->is_panels ? 2 : 3 : 2);
+  cl_program program = build(count, texts, with, method->is_optional);
+  if (!program) return NAN;
   static float decoded[2 * ROWS * COLUMNS], x[TOKENS * COLUMNS], biases[2 * ROWS], y[TOKENS * ROWS], sums[TOKENS * ROWS];
   static uint8_t codes[2 * ROWS * COLUMNS * 4];
   for (int i = 0; i < TOKENS * COLUMNS; i++) x[i] = random_value();
@@ -123,18 +150,18 @@ static double run(const moe_format *format, const struct method *method) {
   cl_mem matrices = buffer(places, sizeof places), up = buffer(codes, bytes), gate = buffer(codes + bytes, bytes);
   cl_mem bias = buffer(biases, sizeof biases), list = buffer(lists, sizeof lists), input = buffer(x, sizeof x), output = buffer(NULL, sizeof y), sum = buffer(NULL, sizeof sums);
   float limit = INFINITY, alpha = 1;
-  int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, flags = 31 | MOE_SILU << 8;
-  const int panels = method == &methods[1];
-  cl_mem arranged = panels ? buffer(NULL, ARRANGED * COLUMNS * sizeof(float)) : input;
-  if (panels) {
-    cl_kernel kernel = kernel_of(program, method->kernels[0]);
+  int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, segment = SEGMENT, flags = 31 | (method->rounds ? MOE_RELU : MOE_SILU) << 8;
+  cl_mem arranged = method->arranges ? buffer(NULL, method->rounds ? ARRANGED * COLUMNS / 32 * 44 : ARRANGED * COLUMNS * sizeof(float)) : input;
+  if (method->arranges) {
+    cl_kernel kernel = kernel_of(program, *kernels++);
     int32_t *numbers[] = {&zero, &tokens, &coefficients, &columns, &columns, &flags};
     set(kernel, 0, sizeof list, &list), set(kernel, 4, sizeof input, &input), set(kernel, 5, sizeof arranged, &arranged);
     for (int i = 0; i < 3; i++) set(kernel, 1 + i, 4, numbers[i]), set(kernel, 6 + i, 4, numbers[3 + i]);
-    launch(kernel, COLUMNS / 256, 0, TILES, 1);
+    if (method->rounds) set(kernel, 9, 4, &segment);
+    launch(kernel, COLUMNS / SEGMENT, 0, TILES, 1);
   }
-  for (int k = panels; k < 2; k++) {
-    cl_kernel kernel = kernel_of(program, method->kernels[k]);
+  for (int k = 0; k < (method->is_panels ? 1 : 2); k++) {
+    cl_kernel kernel = kernel_of(program, kernels[k]);
     cl_mem *buffers[] = {&matrices, &up, &up, &gate, &gate, &bias, &list};
     int32_t *places_of[] = {&zero, &tokens, &coefficients}, *numbers[] = {&zero, &one, &rows, &columns, &columns, &flags};
     for (int i = 0; i < 7; i++) set(kernel, i, sizeof(cl_mem), buffers[i]);
@@ -142,8 +169,9 @@ static double run(const moe_format *format, const struct method *method) {
     set(kernel, 10, sizeof(cl_mem), &arranged), set(kernel, 11, sizeof(cl_mem), &output);
     for (int i = 0; i < 6; i++) set(kernel, 12 + i, 4, numbers[i]);
     set(kernel, 18, 4, &limit), set(kernel, 19, 4, &alpha);
-    size_t group = panels ? 1 : k ? 16 : 4, groups = (2 * ROWS + method->group_rows - 1) / method->group_rows;
-    if (panels) launch(kernel, groups, 0, TILES, group);
+    if (method->rounds) set(kernel, 20, 4, &segment);
+    size_t group_rows = method->is_panels ? 32 : 16, groups = (2 * ROWS + group_rows - 1) / group_rows, group = method->is_panels ? 1 : k ? 16 : 4;
+    if (method->is_panels) launch(kernel, groups, 0, TILES, group);
     else launch(kernel, groups * group, k ? 1 : 0, k ? 2 : 1, group);
   }
   cl_kernel combine = kernel_of(program, "combine");
@@ -155,9 +183,21 @@ static double run(const moe_format *format, const struct method *method) {
   launch(combine, ROWS, 0, TOKENS, 0);
   check(clEnqueueReadBuffer(queue, output, CL_TRUE, 0, sizeof y, y, 0, NULL, NULL), "clEnqueueReadBuffer");
   check(clEnqueueReadBuffer(queue, sum, CL_TRUE, 0, sizeof sums, sums, 0, NULL, NULL), "clEnqueueReadBuffer");
+  static float weighed_rows[TOKENS * COLUMNS], products[2][TOKENS * ROWS];
+  for (int i = 0; i < TOKENS * COLUMNS; i++) {
+    float coefficient;
+    memcpy(&coefficient, &lists[coefficients + i / COLUMNS], 4);
+    weighed_rows[i] = x[(TOKENS - 1 - i / COLUMNS) * COLUMNS + i % COLUMNS] * coefficient;
+  }
+  for (int p = 0; p < 2 && method->rounds; p++) multiply_rounded(format, index, codes + (size_t)p * bytes, weighed_rows, products[p]);
   double largest = 0;
   for (int i = 0; i < TOKENS; i++)
     for (int r = 0; r < ROWS; r++) {
+      if (method->rounds) {
+        float up = products[0][i * ROWS + r] + biases[r], gate = products[1][i * ROWS + r] + biases[ROWS + r];
+        if (y[i * ROWS + r] != (gate < 0 ? 0 : gate) * up) largest = 1;
+        continue;
+      }
       float coefficient;
       memcpy(&coefficient, &lists[coefficients + i], 4);
       double product[2], norm = 1;
@@ -181,7 +221,7 @@ static int plant(const char *defect) {
   const char *texts[] = {
       "kernel void race(global int *p) { local int q[8]; int i = get_local_id(0); q[i] = i; p[i] = q[(i + 1) % 8]; }"
       "kernel void overrun(global int *p) { p[get_global_id(0) + 1] = 0; }"};
-  cl_kernel kernel = kernel_of(build(1, texts, "-cl-std=CL1.2"), defect);
+  cl_kernel kernel = kernel_of(build(1, texts, "-cl-std=CL1.2", false), defect);
   cl_mem target = buffer(NULL, 8 * sizeof(int));
   set(kernel, 0, sizeof target, &target);
   launch(kernel, 8, 0, 1, 8);
@@ -198,17 +238,24 @@ int main(int count, char **arguments) {
   queue = clCreateCommandQueue(context, device, 0, &status);
   check(status, "clCreateCommandQueue");
   if (count > 1) return plant(arguments[1]);
-  int failed = 0, formats = 0;
+  int failed = 0, formats = 0, not_built = 0;
   for (int i = 0; i < moe_format_count(); i++) {
     const moe_format *format = moe_format_at(i);
     if (!moe_opencl_text(format->name)) continue;
     formats++;
-    for (int k = 0; k < 2; k++) {
-      double error = run(format, &methods[k]);
-      printf("%-8s %-6s error %.1e\n", format->name, methods[k].name, error);
-      failed += !(error <= 1e-5);
+    const moe_matrix matrix = {.format = i, .rows = ROWS, .columns = COLUMNS, .global_scale = 1};
+    const bool rounds = moe_kernels_scalar.formats[i].gemm_int8 && moe_takes_rounded(&matrix);
+    for (size_t k = 0; k < sizeof methods / sizeof *methods; k++) {
+      if (methods[k].rounds && !rounds) continue;
+      double error = run(format, i, &methods[k]);
+      if (isnan(error) && methods[k].is_optional) {
+        not_built++;
+        continue;
+      }
+      printf("%-8s %-12s error %.1e\n", format->name, methods[k].name, error);
+      failed += !(error <= (methods[k].rounds ? 0 : 1e-5));
     }
   }
-  printf("%d formats, %d failed\n", formats, failed);
+  printf("%d formats, %d failed, %d programs that this compiler does not build\n", formats, failed, not_built);
   return failed || !formats;
 }

@@ -1,9 +1,15 @@
 // q3_k: blocks of 110 bytes: 32 bytes of third bits, 64 bytes of low bits, 12 bytes of scales, f16 d. value = d * (s - 32) * (q - 4); the places
 // of the bits are in formats/q3_k.h.
-float8 decode_q3_k(const global uchar *row, int column) {
+float2 scale_q3_k(const global uchar *row, int column) {
   const global uchar *block = row + column / 256 * 110, *scales = block + 96;
   int group = column % 256 / 16;
   int s = (scales[group % 8] >> 4 * (group / 8) & 15) | (scales[8 + group % 4] >> 2 * (group / 4) & 3) << 4;
-  uchar8 third = vload8(0, block + column % 32) >> (uchar)(group / 2) & (uchar)1;
-  return half_at(block, 54) * (s - 32) * (convert_float8(codes_of_pairs(block + 32, column) | third << (uchar)2) - 4);
+  return (float2)(half_at(block, 54) * (s - 32), 0);
 }
+char8 octet_q3_k(const global uchar *row, int column) {
+  const global uchar *block = row + column / 256 * 110;
+  uchar8 third = vload8(0, block + column % 32) >> (uchar)(column % 256 / 32) & (uchar)1;
+  return as_char8(codes_of_pairs(block + 32, column) | third << (uchar)2) - (char)4;
+}
+LEVELS(q3_k, -4, 3, 16, false)
+QUADS(q3_k)

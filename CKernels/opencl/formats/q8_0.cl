@@ -1,5 +1,5 @@
 // q8_0: blocks of 34 bytes: f16 scale, 32 signed bytes.
-float8 decode_q8_0(const global uchar *row, int column) {
-  const global uchar *block = row + column / 32 * 34;
-  return convert_float8(as_char8(vload8(0, block + 2 + column % 32))) * half_at(block, 0);
-}
+float2 scale_q8_0(const global uchar *row, int column) { return (float2)(half_at(row + column / 32 * 34, 0), 0); }
+char8 octet_q8_0(const global uchar *row, int column) { return as_char8(vload8(0, row + column / 32 * 34 + 2 + column % 32)); }
+LEVELS(q8_0, -128, 127, 32, false)
+QUADS(q8_0)

@@ -2,7 +2,8 @@
 // 3 * (b * 3^k mod 256); the places of the digits are in formats/tq1_0.h.
 constant uchar powers_of_three[5] = {1, 3, 9, 27, 81};
 
-float8 decode_tq1_0(const global uchar *row, int column) {
+float2 scale_tq1_0(const global uchar *row, int column) { return (float2)(half_at(row + column / 256 * 54, 26), 0); }
+char8 octet_tq1_0(const global uchar *row, int column) {
   const global uchar *block = row + column / 256 * 54;
   int c = column % 256;
   uchar8 digits;
@@ -13,5 +14,7 @@ float8 decode_tq1_0(const global uchar *row, int column) {
     uchar4 bytes = vload4(0, block + 48);
     digits = (uchar8)(bytes * powers_of_three[(c - 240) / 4], bytes * powers_of_three[(c - 240) / 4 + 1]);
   }
-  return half_at(block, 26) * (convert_float8(mul_hi(digits, (uchar8)3)) - 1);
+  return as_char8(mul_hi(digits, (uchar8)3)) - (char)1;
 }
+LEVELS(tq1_0, -1, 1, 32, false)
+QUADS(tq1_0)

@@ -1,0 +1,28 @@
+// Panels of levels as floats, whose products with codes, summed over a group of columns, are exact.
+
+/// Four columns of 16 weight rows.
+typedef struct { float16 columns[4]; } panel_quad;
+
+/// Sums of 16 weight rows.
+typedef float16 part_sums;
+#define float_sums(sums) (sums)
+
+void put_quad(panel_quad *target, uint16 levels) {
+  const int16 quad = as_int16(levels);
+  UNROLLED for (int k = 0; k < 4; k++) target->columns[k] = convert_float16(quad << (24 - 8 * k) >> 24);
+}
+
+/// Sums of one group for COUNT rows from `codes` on.
+#define MULTIPLY_GROUP(COUNT, panel, codes, sums, low, high)                                                                        \
+  UNROLLED for (int i = 0; i < COUNT; i++) low[i] = high[i] = 0;                                                                    \
+  for (int q = 0; q < GROUP / 4; q++) {                                                                                             \
+    float values[32];                                                                                                               \
+    const global char *quads = (const global char *)codes[q];                                                                       \
+    vstore16(convert_float16(vload16(0, quads)), 0, values), vstore16(convert_float16(vload16(1, quads)), 1, values);               \
+    UNROLLED for (int k = 0; k < 4; k++) {                                                                                          \
+      UNROLLED for (int i = 0; i < COUNT; i++) {                                                                                    \
+        const float16 value = values[4 * i + k];                                                                                    \
+        low[i] = multiply_add(panel[2 * q].columns[k], value, low[i]), high[i] = multiply_add(panel[2 * q + 1].columns[k], value, high[i]); \
+      }                                                                                                                             \
+    }                                                                                                                               \
+  }
