@@ -57,7 +57,7 @@ let package = Package(
     .target(
       name: "MoEOpenCL",
       dependencies: [
-        "CMoEKernels", "MoETensors", "MoECheckpoint", "MoEPlacement", "MoEExperts", "MoEDispatch", "MoEGroupedGEMM",
+        "CMoEKernels", "MoETensors", "MoECheckpoint", "MoEPlacement", "MoEExperts", "MoERouting", "MoEDispatch", "MoEGroupedGEMM",
         .target(name: "CMoEOpenCL", condition: .when(traits: ["OpenCL"])),
       ],
       swiftSettings: rules),

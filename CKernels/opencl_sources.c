@@ -74,6 +74,21 @@ static const struct { const char *name, *text; } sources[] = {
     {"combine", (const char[]){
 #embed "opencl/combine.cl" suffix(, 0)
     }},
+    {"plan", (const char[]){
+#embed "opencl/plan.cl" suffix(, 0)
+    }},
+    {"doubles", (const char[]){
+#embed "opencl/doubles.cl" suffix(, 0)
+    }},
+    {"exact", (const char[]){
+#embed "gating/exact.h" suffix(, 0)
+    }},
+    {"router_logits", (const char[]){
+#embed "opencl/router_logits.cl" suffix(, 0)
+    }},
+    {"route", (const char[]){
+#embed "opencl/route.cl" suffix(, 0)
+    }},
     {"f32", (const char[]){
 #embed "opencl/formats/f32.cl" suffix(, 0)
     }},

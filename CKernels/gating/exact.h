@@ -1,5 +1,6 @@
-// exp and log1p in double from basic operations alone, so that every ISA and every C library gives the same bits.
-#pragma once
+// exp, log1p and the scores made of them in double from basic operations alone, so that every ISA, C library and device gives the same bits.
+//
+// Read by C and by OpenCL C; BODY, `doubles`, `longs`, their bits and `root` are defined before.
 
 /// Largest integers not above v, for |v| < 2^51: 1.5 * 2^52 pushes the fraction out.
 BODY doubles floor_exact(doubles v) {
@@ -10,12 +11,7 @@ BODY doubles floor_exact(doubles v) {
 
 /// 2^n for integers n in [-1022, 1023]: n + 1023 lands in the last bits of the sum and moves up to the exponent.
 BODY doubles power_of_two(doubles n) {
-  doubles shifted = n + (0x1p52 + 1023), power;
-  longs bits;
-  memcpy(&bits, &shifted, sizeof bits);
-  bits <<= 52;
-  memcpy(&power, &bits, sizeof power);
-  return power;
+  return doubles_of(bits_of(n + (0x1p52 + 1023)) << 52);
 }
 
 /// Within 1 ulp of e^x; 2^n is applied in two halves, so that results below the normal range are rounded once.
@@ -38,4 +34,15 @@ BODY doubles log1p_exact(doubles u) {
   doubles s = u / (2 + u), square = s * s, sum = 0;
   _Pragma("clang loop unroll(full)") for (int i = 37; i > 0; i -= 2) sum = sum * square + 1.0 / i;
   return 2 * s * sum;
+}
+
+BODY doubles sigmoid_exact(doubles z) {
+#pragma clang fp contract(off)
+  doubles e = exp_exact(z < 0 ? z : -z);
+  return (z < 0 ? e : (doubles)1.0) / (1 + e);
+}
+
+BODY doubles sqrtsoftplus_exact(doubles z) {
+#pragma clang fp contract(off)
+  return root(log1p_exact(exp_exact(z < 0 ? z : -z)) + (z > 0 ? z : (doubles)0.0));
 }

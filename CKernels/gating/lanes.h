@@ -36,6 +36,19 @@ BODY void store_some(floats v, float *p, int64_t count) {
 
 BODY doubles widen(floats v) { return __builtin_convertvector(v, doubles); }
 BODY floats narrow(doubles v) { return __builtin_convertvector(v, floats); }
+BODY doubles root(doubles v) { return __builtin_elementwise_sqrt(v); }
+
+BODY longs bits_of(doubles v) {
+  longs bits;
+  memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+
+BODY doubles doubles_of(longs bits) {
+  doubles v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
 
 /// a where it is greater, else b: b where a is NaN.
 BODY floats larger(floats a, floats b) { return a > b ? a : b; }

@@ -4,17 +4,6 @@
 /// Exponentials that softmax keeps between its sum and its quotients; those of more logits are computed twice.
 enum { KEPT = 512 };
 
-BODY doubles sigmoid_exact(doubles z) {
-#pragma clang fp contract(off)
-  doubles e = exp_exact(z < 0 ? z : -z);
-  return (z < 0 ? e : (doubles)1.0) / (1 + e);
-}
-
-BODY doubles sqrtsoftplus_exact(doubles z) {
-#pragma clang fp contract(off)
-  return __builtin_elementwise_sqrt(log1p_exact(exp_exact(z < 0 ? z : -z)) + (z > 0 ? z : (doubles)0.0));
-}
-
 BODY doubles softmax_powers(const float *logits, int64_t count, float largest) {
   return exp_exact(widen(load_some(logits, count, 0)) - (double)largest);
 }

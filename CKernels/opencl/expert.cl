@@ -4,8 +4,8 @@
 enum { GATED = 1, ACTIVATES = 2, HAS_BIAS = 4, WEIGHS_INPUT = 8, GATHERS = 16, ACTIVATION_SHIFT = 8 };
 
 /// Matrices are [rows, columns]: up (or down) of `experts` experts, then gate of each. A tile is (expert, first row, number of rows) of the dispatch
-/// plan. `inputs` is the width of a row of x: at most 7 less than columns, which are filled up with zeros. `tiles`, `tokens` and `weights` are
-/// places in `lists`.
+/// plan; tiles left over have no rows. `inputs` is the width of a row of x: at most 7 less than columns, which are filled up with zeros. `tiles`,
+/// `tokens` and `weights` are places in `lists`.
 #define PRODUCT_PARAMETERS                                                                                                                       \
   const global matrix *matrices, const global uchar *up_codes, const global uchar *up_planes, const global uchar *gate_codes,                   \
       const global uchar *gate_planes, const global float *biases, const global int *lists, int tiles, int tokens, int weights,                 \

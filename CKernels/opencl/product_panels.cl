@@ -21,6 +21,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUC
   const int first_row = get_group_id(0) * rows_of_group(flags);
   const global int *tile = lists + tiles + 4 * get_global_id(1);
   const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
+  if (count == 0) return;
   float16 panel[2 * RUN], sums[2 * GROUP_TOKENS];
   for (int i = 0; i < 2 * ((count + 7) / 8 * 8); i++) sums[i] = 0;
   for (int begin = 0; begin < columns; begin += RUN) {

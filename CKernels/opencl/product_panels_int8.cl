@@ -28,6 +28,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels_int8(P
   const int first_row = get_group_id(0) * rows_of_group(flags);
   const global int *tile = lists + tiles + 4 * get_global_id(1);
   const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
+  if (count == 0) return;
   panel_quad panel[2 * RUN / 4];
   float16 scales[2 * RUN / GROUP], minima[2 * RUN / GROUP], sums[2 * GROUP_TOKENS], totals[2 * GROUP_TOKENS];
   for (int i = 0; i < 2 * ((count + 7) / 8 * 8); i++) sums[i] = totals[i] = 0;

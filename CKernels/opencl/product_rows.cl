@@ -9,6 +9,7 @@ kernel __attribute__((reqd_work_group_size(FEW_ITEMS, 1, 1))) void product_rows(
   const int first_row = get_group_id(0) * rows_of_group(flags);
   const global int *tile = lists + tiles + 4 * get_global_id(1);
   const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
+  if (count == 0) return;
   for (int place = item; place < GROUP_ROWS; place += FEW_ITEMS)
     for (int i = 0; i < FEW; i++) sums[i][place] = 0;
   for (int begin = 0; begin < columns; begin += LANES * RUN) {

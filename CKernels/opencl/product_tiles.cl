@@ -18,6 +18,7 @@ kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void product_tile
   const int first_row = get_group_id(0) * rows_of_group(flags);
   const global int *tile = lists + tiles + 4 * get_global_id(1);
   const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
+  if (count == 0) return;
   item_rows sum[ITEM_TOKENS], run[ITEM_TOKENS];
   UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) sum[i] = run[i] = 0;
   for (int column = 0; column < columns; column += STEP) {

@@ -10,6 +10,7 @@ kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void product_tile
   const int first_row = get_group_id(0) * rows_of_group(flags);
   const global int *tile = lists + tiles + 4 * get_global_id(1);
   const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
+  if (count == 0) return;
   float sum[ITEM_TOKENS][ITEM_ROWS], total[ITEM_TOKENS][ITEM_ROWS];
   UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) UNROLLED for (int k = 0; k < ITEM_ROWS; k++) sum[i][k] = total[i][k] = 0;
   for (int column = 0; column < columns; column += 32) {

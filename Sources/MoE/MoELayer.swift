@@ -36,7 +36,7 @@ public struct MoELayer: Sendable {
     case cpu
     /// f32 through OpenBLAS; its bits depend on rows and threads.
     case blas
-    /// An OpenCL device, by its index in `Machine.openCLDevices()`; routing stays on the CPU.
+    /// An OpenCL device, by its index in `Machine.openCLDevices()`; see `OpenCLOptions.routes`.
     case openCL(Int)
 
     /// "cpu", "blas", "opencl:0".
@@ -122,7 +122,9 @@ public struct MoELayer: Sendable {
       backend = blas
     case .openCL(let index):
       weights = weights.inOnePlace
-      backend = try MoEError.computing { () throws(OpenCLError) in try machine.openCL.backend(on: index, weights.banks, weights.projections, activations) }
+      backend = try MoEError.computing { () throws(OpenCLError) in
+        try machine.openCL.backend(on: index, weights.banks, weights.projections, activations, router: weights.routerOfDevice)
+      }
     }
     (self.weights, self.packedCache, placementNotes) = (weights, report, notes)
   }
@@ -190,6 +192,12 @@ public struct MoELayer: Sendable {
     try check(input, output, routing)
     let hidden = FloatRows(widening: input, in: memory.hidden, on: machine.pool)
     let result = FloatRows(receiving: output, in: memory.result)
+    if routing == nil, sequenceLengths == nil, hidden.count > 0, let device = backend as? any RoutingBackend, let most = device.mostRouted {
+      let routing = try route(hidden, most: most, into: result, in: memory, by: device)
+      LayerStage.allCases.forEach(finished)
+      result.finish(weights.outputBias, into: output, on: machine.pool)
+      return routing
+    }
     let routing = if let routing { routing } else { try route(hidden, sequenceLengths: sequenceLengths, in: memory) }
     finished(.route)
     memory.routed.plan.sort(routing, experts: weights.experts.count)
@@ -252,7 +260,7 @@ extension MoELayer {
     case .openCL(let index):
       weights = weights.inOnePlace
       backend = try MoEError.computing { () throws(OpenCLError) in
-        try machine.openCL.backend(on: index, weights.banks, weights.projections, former: backend)
+        try machine.openCL.backend(on: index, weights.banks, weights.projections, router: weights.routerOfDevice, former: backend)
       }
     }
     return MoELayer(self, weights: weights, placement: placement, backend: backend)

@@ -35,6 +35,20 @@ package protocol GroupedGEMMBackend: Sendable {
   func project(_ matrix: PackedMatrix, _ input: FloatRows, into outputs: FloatRows, _ memory: StageMemory) throws(OpenCLError)
 }
 
+/// A backend that routes too.
+package protocol RoutingBackend: GroupedGEMMBackend {
+  /// The most experts that a token gets where the device routes; nil where the host does.
+  var mostRouted: Int? { get }
+
+  /// Routes the input, plans and computes both passes, and writes what `downCombined` does to `output`. The plan of `routed` is not read.
+  ///
+  /// - Parameter choices: receives [tokens, mostRouted] ids, -1 behind the last of a token, as many f32 weights, and 1 for each token with NaN or +inf
+  ///   among its logits.
+  func routedCombined(
+    _ routed: ExpertPass, _ shared: ExpertPass?, into output: FloatRows, choices: UnsafeMutablePointer<Int32>
+  ) throws(OpenCLError)
+}
+
 /// One bank's share of a call: its plan, and the rows before and between its two products.
 package struct ExpertPass: Sendable {
   package let bank: ExpertBank

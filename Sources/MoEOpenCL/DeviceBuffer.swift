@@ -86,6 +86,13 @@ final class DeviceBuffer: @unchecked Sendable {
     }
   }
 
+  /// Fills `values` from the beginning.
+  func read<Value: BitwiseCopyable>(into values: inout [Value]) throws(OpenCLError) {
+    try read(of: values.count * MemoryLayout<Value>.stride) { source, _ in
+      values.withUnsafeMutableBytes { $0.copyMemory(from: .init(start: source, count: $0.count)) }
+    }
+  }
+
   private func map(_ flags: Int32, _ offset: Int, _ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) throws(OpenCLError) {
     var event: cl_event?
     let address = try context.make("clEnqueueMapBuffer", "\(count) bytes") {

@@ -12,6 +12,7 @@ final class DevicePass: @unchecked Sendable {
   let context: OpenCLContext
   let lists = GrowableDeviceBuffer(), input = GrowableDeviceBuffer(), activated = GrowableDeviceBuffer(), outputs = GrowableDeviceBuffer()
   let result = GrowableDeviceBuffer(), arranged = GrowableDeviceBuffer()
+  let logits = GrowableDeviceBuffer(), choices = GrowableDeviceBuffer(), counts = GrowableDeviceBuffer()
   private(set) var plan = DevicePlan()
   private var launched: [cl_event] = []
 
@@ -29,6 +30,12 @@ final class DevicePass: @unchecked Sendable {
   func upload(_ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape) throws(OpenCLError) {
     self.plan.cut(plan, parts: parts, shape)
     try self.plan.upload(plan, parts: parts, shape, to: lists, in: context)
+  }
+
+  /// Makes room for the lists of a plan that the device makes.
+  func expect(tokens: Int, most: Int, hasIdentity: Bool, parts: some Collection<Range<Int>>, _ shape: TileShape) throws(OpenCLError) {
+    plan.bound(tokens: tokens, most: most, hasIdentity: hasIdentity, parts: parts, shape)
+    try lists.room(plan.byteCount, in: context)
   }
 
   /// Uploads rows one after another.

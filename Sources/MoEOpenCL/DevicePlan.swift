@@ -21,14 +21,17 @@ struct ListPlaces {
 struct DevicePlan {
   private(set) var tiles: [TileList] = []
   private(set) var places = ListPlaces()
+  private(set) var rows = 0
   /// Rows that all tiles take when they are arranged.
   private(set) var arranged = 0
   private var count = 0
+  /// Bytes of all lists.
+  var byteCount: Int { 4 * count }
 
   /// Cuts the rows of each expert into tiles; `parts` are the experts of each part of the bank.
   mutating func cut(_ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape) {
     tiles.removeAll(keepingCapacity: true)
-    (count, arranged) = (0, 0)
+    (count, arranged, rows) = (0, 0, plan.rows)
     for (part, experts) in parts.enumerated() {
       for isFew in [true, false] {
         var number = 0
@@ -41,22 +44,42 @@ struct DevicePlan {
         count += 4 * number
       }
     }
+    place(tokens: plan.tokenCount, hasIdentity: !plan.identityWeights.isEmpty)
+  }
+
+  /// Makes room for a plan that the device cuts itself: as many tiles as up to `most` experts for each of `tokens` tokens can give.
+  mutating func bound(tokens: Int, most: Int, hasIdentity: Bool, parts: some Collection<Range<Int>>, _ shape: TileShape) {
+    tiles.removeAll(keepingCapacity: true)
+    (count, arranged, rows) = (0, tokens * most, tokens * most)
+    for (part, experts) in parts.enumerated() {
+      // Each expert has at most one tile that is not whole, and that has few rows or more than those.
+      let last = min(experts.count, rows), many = rows / shape.groupTokens + min(last, rows / (shape.few + 1))
+      arranged += 7 * last
+      for (isFew, number) in [(true, shape.few > 0 ? last : 0), (false, many)] where number > 0 {
+        tiles.append(TileList(part: part, isFew: isFew, place: count, count: number))
+        count += 4 * number
+      }
+    }
+    place(tokens: tokens, hasIdentity: hasIdentity)
+  }
+
+  /// Puts the lists behind the tiles.
+  private mutating func place(tokens: Int, hasIdentity: Bool) {
     func room(_ length: Int) -> Int {
       count += length
       return count - length
     }
-    places.tokens = room(plan.rows)
-    places.weights = room(plan.rows)
-    places.rowOf = room(plan.rowOf.count)
-    places.rowOffsets = room(plan.rowOffsets.count)
-    places.identity = plan.identityWeights.isEmpty ? nil : room(plan.identityWeights.count)
+    places.tokens = room(rows)
+    places.weights = room(rows)
+    places.rowOf = room(rows)
+    places.rowOffsets = room(tokens + 1)
+    places.identity = hasIdentity ? room(tokens) : nil
   }
 
   /// Writes the lists.
   func upload(
     _ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape, to lists: GrowableDeviceBuffer, in context: OpenCLContext
   ) throws(OpenCLError) {
-    let byteCount = 4 * count
     try lists.room(byteCount, in: context).write(of: byteCount) { memory, _ in
       let integers = memory.assumingMemoryBound(to: Int32.self), floats = memory.assumingMemoryBound(to: Float.self)
       var tile = integers, arranged = 0

@@ -75,7 +75,7 @@ final class DeviceProduct: Sendable {
     return (.f32, try context.programs.program(.f32, on: context))
   }
 
-  private static func buffer<Value: BitwiseCopyable>(of values: [Value], in context: OpenCLContext) throws(OpenCLError) -> DeviceBuffer {
+  static func buffer<Value: BitwiseCopyable>(of values: [Value], in context: OpenCLContext) throws(OpenCLError) -> DeviceBuffer {
     let buffer = try DeviceBuffer(values.count * MemoryLayout<Value>.stride, in: context)
     try buffer.write(values)
     return buffer

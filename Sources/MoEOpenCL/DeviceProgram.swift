@@ -16,6 +16,12 @@ final class DeviceProgram: @unchecked Sendable {
     case productRowsInt8 = "product_rows_int8"
     case productPanelsInt8 = "product_panels_int8"
     case combine = "combine"
+    case routerLogits = "router_logits"
+    case route = "route"
+    case countRows = "count_rows"
+    case scanRows = "scan_rows"
+    case cutTiles = "cut_tiles"
+    case placeRows = "place_rows"
   }
 
   let shape: TileShape
@@ -24,12 +30,27 @@ final class DeviceProgram: @unchecked Sendable {
   private let program: cl_program
   private let kernels: [Kernel: cl_kernel]
 
-  init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
-    (self.shape, rounds) = (shape, variant.integers != nil)
-    let program = try ProgramBuild(variant, shape, on: context).program(cache)
+  convenience init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
+    let rounds = variant.integers != nil
+    try self.init(
+      ProgramBuild(variant, shape, on: context), shape, rounds: rounds, shape.method.kernels(onInt8: rounds), on: context, cache: cache)
+  }
+
+  /// What routes tokens and cuts their plans for `shape`.
+  convenience init(routingFor shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
+    try self.init(
+      ProgramBuild(routingFor: shape, on: context), shape, rounds: false,
+      [.routerLogits, .route, .countRows, .scanRows, .cutTiles, .placeRows], on: context, cache: cache)
+  }
+
+  private init(
+    _ build: ProgramBuild, _ shape: TileShape, rounds: Bool, _ names: [Kernel], on context: OpenCLContext, cache: ProgramCache?
+  ) throws(OpenCLError) {
+    (self.shape, self.rounds) = (shape, rounds)
+    let program = try build.program(cache)
     var kernels: [Kernel: cl_kernel] = [:]
-    for kernel in shape.method.kernels(onInt8: rounds) {
-      kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(variant.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
+    for kernel in names {
+      kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(build.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
     }
     (self.program, self.kernels) = (program, kernels)
   }
@@ -79,6 +100,7 @@ struct KernelArguments {
   mutating func add(_ buffer: DeviceBuffer) throws(OpenCLError) { try set(buffer.memory) }
   mutating func add(_ value: Int) throws(OpenCLError) { try set(Int32(value)) }
   mutating func add(_ value: Float) throws(OpenCLError) { try set(value) }
+  mutating func add(_ value: Double) throws(OpenCLError) { try set(value) }
 
   private mutating func set<Value>(_ value: Value) throws(OpenCLError) {
     try context.check("clSetKernelArg", withUnsafeBytes(of: value) { clSetKernelArg(kernel, index, $0.count, $0.baseAddress) }, "argument \(index)")

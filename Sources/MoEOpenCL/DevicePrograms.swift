@@ -12,7 +12,8 @@ final class DevicePrograms: Sendable {
   private let known = Mutex<[Key: Result<DeviceProgram, OpenCLError>]>([:])
 
   private struct Key: Hashable {
-    let variant: KernelVariant, shape: TileShape
+    /// Nil for the kernels that route.
+    let variant: KernelVariant?, shape: TileShape
   }
 
   /// - Parameter shapes: how products may be computed, the best first.
@@ -46,16 +47,26 @@ final class DevicePrograms: Sendable {
   }
 
   private func program(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
-    let key = Key(variant: variant, shape: shape)
-    if let result = known.withLock({ $0[key] }) { return try result.get() }
-    let result: Result<DeviceProgram, OpenCLError>
-    do throws(OpenCLError) {
+    try tested(Key(variant: variant, shape: shape)) { () throws(OpenCLError) in
       let program = try DeviceProgram(variant, shape, on: context, cache: cache)
       try SelfTest(variant).run(program, on: context)
-      result = .success(program)
-    } catch {
-      result = .failure(error)
+      return program
     }
+  }
+
+  /// The kernels that route tokens and cut their plans for `shape`; as `program(_:on:)`.
+  func routing(_ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) -> DeviceProgram {
+    try tested(Key(variant: nil, shape: shape)) { () throws(OpenCLError) in
+      let program = try DeviceProgram(routingFor: shape, on: context, cache: cache)
+      try RoutingTest().run(program, on: context)
+      return program
+    }
+  }
+
+  private func tested(_ key: Key, _ make: () throws(OpenCLError) -> DeviceProgram) throws(OpenCLError) -> DeviceProgram {
+    if let result = known.withLock({ $0[key] }) { return try result.get() }
+    let result: Result<DeviceProgram, OpenCLError>
+    do throws(OpenCLError) { result = .success(try make()) } catch { result = .failure(error) }
     known.withLock { $0[key] = result }
     return try result.get()
   }

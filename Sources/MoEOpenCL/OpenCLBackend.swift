@@ -6,11 +6,14 @@ import MoEDispatch
 import MoEExperts
 import MoEGroupedGEMM
 import MoEPlacement
+import MoERouting
 import MoETensors
 
 /// Grouped GEMM on an OpenCL device. A token's result is the same bits in every call and every batch.
 struct OpenCLBackend: Sendable {
-  private let context: OpenCLContext
+  let context: OpenCLContext
+  /// Nil where the host routes.
+  let router: DeviceRouter?
   private let index: Int
   let precision: ActivationPrecision
   private let banks: [ObjectIdentifier: DeviceBank]
@@ -24,7 +27,8 @@ struct OpenCLBackend: Sendable {
 
   /// Uploads what `former` has not.
   init(
-    _ context: OpenCLContext, index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision, former: OpenCLBackend?
+    _ context: OpenCLContext, index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision, _ router: Router?,
+    former: OpenCLBackend?
   ) throws(OpenCLError) {
     (self.context, self.index, self.precision) = (context, index, precision)
     var uploaded: [ObjectIdentifier: DeviceBank] = [:], projected: [Int: Projection] = [:]
@@ -40,17 +44,20 @@ struct OpenCLBackend: Sendable {
         }
     }
     (self.banks, self.projections) = (uploaded, projected)
+    self.router = try router.flatMap { (router) throws(OpenCLError) in
+      try DeviceRouter.suiting(router, uploaded[ObjectIdentifier(banks[0].borrowed)]!, in: context)
+    }
   }
 
   private static func key(_ matrix: PackedMatrix) -> Int { Int(bitPattern: matrix.borrowed.data) }
 
-  private func bank(of pass: ExpertPass) -> DeviceBank { banks[ObjectIdentifier(pass.bank.borrowed)]! }
+  func bank(of pass: ExpertPass) -> DeviceBank { banks[ObjectIdentifier(pass.bank.borrowed)]! }
 
   /// What a pass keeps on the device.
-  private func memory(of pass: ExpertPass) -> DevicePass { DevicePass.of(pass.memory, context) }
+  func memory(of pass: ExpertPass) -> DevicePass { DevicePass.of(pass.memory, context) }
 
   /// Runs a stage on the passes of a call.
-  private func stage(_ passes: DevicePass?..., body: @escaping () throws(OpenCLError) -> Void) throws(OpenCLError) {
+  func stage(_ passes: DevicePass?..., body: @escaping () throws(OpenCLError) -> Void) throws(OpenCLError) {
     try context.run { () throws(OpenCLError) in try finishing(passes, body) }
   }
 
@@ -62,26 +69,26 @@ struct OpenCLBackend: Sendable {
     }
   }
 
-  private func upload(_ plan: DispatchPlan, of pass: ExpertPass) throws(OpenCLError) {
+  func upload(_ plan: DispatchPlan, of pass: ExpertPass) throws(OpenCLError) {
     let parts = bank(of: pass).parts
     try memory(of: pass).upload(plan, parts: parts.lazy.map(\.experts), parts[0].gateUp.shape)
   }
 
-  private func launchGateUp(_ pass: ExpertPass) throws(OpenCLError) {
-    let memory = memory(of: pass), activated = try memory.room(memory.activated, pass.plan.rows, pass.bank.intermediate), bank = bank(of: pass)
+  func launchGateUp(_ pass: ExpertPass) throws(OpenCLError) {
+    let memory = memory(of: pass), activated = try memory.room(memory.activated, memory.plan.rows, pass.bank.intermediate), bank = bank(of: pass)
     for tiles in memory.plan.tiles {
       try bank.parts[tiles.part].gateUp.launch(tiles, of: memory, gathers: true, x: memory.input.buffer!, y: activated)
     }
   }
 
-  private func launchDown(_ pass: ExpertPass) throws(OpenCLError) {
-    let memory = memory(of: pass), outputs = try memory.room(memory.outputs, pass.plan.rows, pass.bank.hidden), bank = bank(of: pass)
+  func launchDown(_ pass: ExpertPass) throws(OpenCLError) {
+    let memory = memory(of: pass), outputs = try memory.room(memory.outputs, memory.plan.rows, pass.bank.hidden), bank = bank(of: pass)
     for tiles in memory.plan.tiles {
       try bank.parts[tiles.part].down.launch(tiles, of: memory, gathers: false, x: memory.activated.buffer!, y: outputs)
     }
   }
 
-  private func launchCombine(_ pass: ExpertPass, into result: DeviceBuffer, _ output: FloatRows, adding: Bool) throws(OpenCLError) {
+  func launchCombine(_ pass: ExpertPass, into result: DeviceBuffer, _ output: FloatRows, adding: Bool) throws(OpenCLError) {
     try bank(of: pass).parts[0].down.combine(
       memory(of: pass), tokens: output.count, columns: output.columns, adding: adding, weighs: !pass.bank.weightOnInput, scale: pass.bank.outputScale,
       into: result)

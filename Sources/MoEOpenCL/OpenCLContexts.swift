@@ -3,6 +3,7 @@
 package import MoEExperts
 package import MoEGroupedGEMM
 package import MoEPlacement
+package import MoERouting
 package import MoETensors
 internal import Synchronization
 
@@ -20,14 +21,16 @@ package final class OpenCLContexts: Sendable {
     ///
     /// - Parameters:
     ///   - precision: what activations are rounded to where the weights suit it: `float` or `int8`; that of `former` where there is one.
+    ///   - router: what routes the tokens of the first bank, which the device does where it can; nil to leave it to the host.
     ///   - former: a backend that may hold some of them already.
     /// - Throws: `OpenCLError`: no such device, one that is lost, no room in its memory or budget, kernels that do not build or are wrong.
     package func backend(
-      on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision = .float, former: (any GroupedGEMMBackend)? = nil
+      on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision = .float, router: Router? = nil,
+      former: (any GroupedGEMMBackend)? = nil
     ) throws(OpenCLError) -> any DeviceBackend {
       let context = try context(of: index), former = former as? OpenCLBackend
       return try context.run { () throws(OpenCLError) in
-        try OpenCLBackend(context, index: index, banks, projections, former?.precision ?? precision, former: former)
+        try OpenCLBackend(context, index: index, banks, projections, former?.precision ?? precision, router, former: former)
       }
     }
 
@@ -55,7 +58,8 @@ package final class OpenCLContexts: Sendable {
     package var notes: [String] { contexts.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.notes } } }
   #else
     package func backend(
-      on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision = .float, former: (any GroupedGEMMBackend)? = nil
+      on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision = .float, router: Router? = nil,
+      former: (any GroupedGEMMBackend)? = nil
     ) throws(OpenCLError) -> any DeviceBackend {
       throw OpenCLError(call: "clGetPlatformIDs", status: -1001, detail: "the package was built without the trait OpenCL")
     }

@@ -14,22 +14,26 @@ public struct OpenCLOptions: Sendable {
   public var usesHostMemory: Bool
   /// Bytes of each of two staging buffers that bytes go through to and from a device's own memory.
   public var stagingBytes: Int
+  /// Whether devices route tokens where their kernels can: see docs/opencl.md; nil for those that have memory of their own.
+  public var routes: Bool?
   /// Where compiled programs are kept; nil to compile them in every process.
   public var programs: ProgramCache?
 
   /// False to compute products on CPUs by the kernels for GPUs.
   package var usesPanels = true
 
-  /// Options; by default nine tenths of the memory, 10 seconds, a minute, shared memory where there is some, 8 MiB, the user's program cache.
+  /// Options; by default nine tenths of the memory, 10 seconds, a minute, shared memory where there is some, 8 MiB, routing on devices with
+  /// memory of their own, the user's program cache.
   public init(
     memoryLimit: Int? = nil, deadline: Duration = .seconds(10), buildDeadline: Duration = .seconds(60), usesHostMemory: Bool = true,
-    stagingBytes: Int = 8 << 20, programs: ProgramCache? = .user
+    stagingBytes: Int = 8 << 20, routes: Bool? = nil, programs: ProgramCache? = .user
   ) {
     self.memoryLimit = memoryLimit
     self.deadline = deadline
     self.buildDeadline = buildDeadline
     self.usesHostMemory = usesHostMemory
     self.stagingBytes = stagingBytes
+    self.routes = routes
     self.programs = programs
   }
 }

@@ -1,19 +1,31 @@
 // Compiles a program, or takes the binary of an earlier compilation.
 
 #if OpenCL
+import CMoEKernels
 import CMoEOpenCL
 import MoEPlacement
 import MoETensors
 
 /// What a program is compiled from.
 struct ProgramBuild {
-  private let sources: [UnsafePointer<CChar>], options: String, name: String, context: OpenCLContext
+  let name: String
+  private let sources: [UnsafePointer<CChar>], options: String, context: OpenCLContext
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
-    (sources, name, self.context) = (variant.sources(shape.method), variant.name, context)
+    try self.init(variant.name, variant.sources(shape.method), "\(shape.options) \(variant.options)", on: context)
+  }
+
+  /// The kernels that route tokens and cut their plans for `shape`.
+  init(routingFor shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
+    let names = ["tile", "plan", "doubles", "exact", "router_logits", "route"]
+    try self.init("routing", names.map { moe_opencl_text($0) }, shape.options, on: context)
+  }
+
+  private init(_ name: String, _ sources: [UnsafePointer<CChar>], _ options: String, on context: OpenCLContext) throws(OpenCLError) {
+    (self.name, self.sources, self.context) = (name, sources, context)
     let config = try OpenCL.number(context.handle, CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
     let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
-    options = "-cl-std=CL1.2 \(shape.options) \(variant.options)" + (fuses ? " -D HAS_FMA" : "")
+    self.options = "-cl-std=CL1.2 \(options)" + (fuses ? " -D HAS_FMA" : "")
   }
 
   /// The program, built, from `cache` where it is there.

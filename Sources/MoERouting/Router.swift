@@ -10,11 +10,11 @@ public struct Router: Sendable {
   /// Width of the rows it reads.
   public let hidden: Int
   /// [scores, hidden] row-major, f32 whatever the checkpoint held.
-  let weight: [Float]
+  package let weight: [Float]
   /// [scores], added to the logits.
-  let bias: [Float]?
+  package let bias: [Float]?
   /// [scores], added to the scores for the choice only, never to the weights.
-  let choiceBias: [Float]?
+  package let choiceBias: [Float]?
   let kernels: KernelTable
 
   /// - Throws: `RoutingError` when the record contradicts itself or a parameter has another length.

@@ -75,6 +75,18 @@ public struct RouterOutput: Sendable, Equatable {
     nonFiniteTokens = 0
   }
 
+  /// The assignments of `tokens` tokens as a device left them: [tokens, most] ids, -1 behind the last of a token, as many weights, and 1 for each
+  /// token with NaN or +inf among its logits.
+  package mutating func refill(experts: Int, tokens: Int, most: Int, from words: UnsafeMutablePointer<Int32>) {
+    removeAll(experts: experts)
+    let weights = UnsafeMutableRawPointer(words + tokens * most).assumingMemoryBound(to: Float.self), marks = words + 2 * tokens * most
+    for token in 0..<tokens {
+      let ids = UnsafeMutableBufferPointer(start: words + token * most, count: most), count = ids.firstIndex(of: -1) ?? most
+      append(UnsafeMutableBufferPointer(rebasing: ids[..<count]), weights: UnsafeMutableBufferPointer(start: weights + token * most, count: count))
+      nonFiniteTokens += Int(marks[token])
+    }
+  }
+
   /// The next token.
   mutating func append(_ ids: UnsafeMutableBufferPointer<Int32>, weights: UnsafeMutableBufferPointer<Float>) {
     expertIDs.append(contentsOf: ids)

@@ -1,6 +1,6 @@
 // Selection: from the logits of a token to its experts.
 
-internal import CMoEKernels
+package import CMoEKernels
 internal import MoETensors
 
 extension Router {
@@ -142,7 +142,7 @@ extension Router {
 }
 
 extension RouterConfiguration.Score {
-  var kernelKind: moe_score {
+  package var kernelKind: moe_score {
     switch self {
     case .softmax: MOE_SCORE_SOFTMAX
     case .sigmoid: MOE_SCORE_SIGMOID

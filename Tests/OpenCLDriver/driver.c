@@ -2,15 +2,7 @@
 // bits of the CPU's products: for checkers of memory and races.
 //
 // With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report.
-#define CL_TARGET_OPENCL_VERSION 120
-#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
-#include <CL/cl.h>
-#include "CMoEKernels.h"
-#include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "opencl.h"
 
 /// The matrix has a group of rows and a part, the rows of the plan a tile, a part of one and a few.
 enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16, ARRANGED = 32, SEGMENT = 256 };
@@ -37,60 +29,6 @@ typedef struct place {
   int32_t group, group_rows, columns, kind, flags;
   float global_scale;
 } place;
-
-static cl_context context;
-static cl_command_queue queue;
-static cl_device_id device;
-
-static void check(cl_int status, const char *what) {
-  if (status == CL_SUCCESS) return;
-  printf("%s: %d\n", what, status);
-  exit(1);
-}
-
-/// NULL where a program that is `optional` does not build.
-static cl_program build(cl_uint count, const char **texts, const char *with, bool optional) {
-  cl_int status;
-  cl_program program = clCreateProgramWithSource(context, count, texts, NULL, &status);
-  check(status, "clCreateProgramWithSource");
-  status = clBuildProgram(program, 1, &device, with, NULL, NULL);
-  if (optional && status == CL_BUILD_PROGRAM_FAILURE) return NULL;
-  static char log[1 << 14];
-  if (status != CL_SUCCESS) clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL);
-  check(status, log);
-  return program;
-}
-
-static cl_kernel kernel_of(cl_program program, const char *name) {
-  cl_int status;
-  cl_kernel kernel = clCreateKernel(program, name, &status);
-  check(status, name);
-  return kernel;
-}
-
-static cl_mem buffer(const void *values, size_t bytes) {
-  cl_int status;
-  cl_mem made = clCreateBuffer(context, CL_MEM_READ_WRITE | (values ? CL_MEM_COPY_HOST_PTR : 0), bytes, (void *)values, &status);
-  check(status, "clCreateBuffer");
-  return made;
-}
-
-static void launch(cl_kernel kernel, size_t width, size_t first, size_t height, size_t group) {
-  size_t offset[] = {0, first}, global[] = {width, height}, local[] = {group, 1};
-  check(clEnqueueNDRangeKernel(queue, kernel, 2, offset, global, group ? local : NULL, 0, NULL, NULL), "clEnqueueNDRangeKernel");
-  check(clFinish(queue), "clFinish");
-}
-
-static void set(cl_kernel kernel, int index, size_t bytes, const void *value) {
-  check(clSetKernelArg(kernel, (cl_uint)index, bytes, value), "clSetKernelArg");
-}
-
-static uint32_t random_bits(void) {
-  static uint32_t state = 1;
-  state = state * 1664525 + 1013904223;
-  return state;
-}
-static float random_value(void) { return (float)(int32_t)random_bits() * 0x1p-31f; }
 
 /// Blocks of any bytes whose values are neither large nor all small.
 static void random_blocks(const moe_format *format, int values, uint8_t *codes, float *decoded) {
@@ -229,14 +167,7 @@ static int plant(const char *defect) {
 }
 
 int main(int count, char **arguments) {
-  cl_platform_id platform;
-  cl_int status;
-  check(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-  check(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
-  context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
-  check(status, "clCreateContext");
-  queue = clCreateCommandQueue(context, device, 0, &status);
-  check(status, "clCreateCommandQueue");
+  open_device();
   if (count > 1) return plant(arguments[1]);
   int failed = 0, formats = 0, not_built = 0;
   for (int i = 0; i < moe_format_count(); i++) {
