@@ -33,9 +33,9 @@ package final class OpenCLContext: @unchecked Sendable {
 
   /// - Parameter index: position among `OpenCL.discover().devices`.
   package init(device index: Int, _ options: OpenCLOptions) throws(OpenCLError) {
-    (device, handle, platform) = try OpenCL.device(at: index)
+    let found = try OpenCL.device(at: index)
+    (device, handle, platform, localBytes) = (found.device, found.handle, found.platform, found.localBytes)
     self.options = options
-    localBytes = Int(clamping: try OpenCL.number(handle, CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong.self))
     methods = ProductMethod.suiting(device, options)
     let tuned = options.programs?.tunedShapes(of: device, localBytes: localBytes) ?? [:], localBytes = localBytes
     programs = DevicePrograms(
@@ -137,6 +137,9 @@ package final class OpenCLContext: @unchecked Sendable {
     if Self.statusesOfLoss.contains(status) { lose(error) }
     throw error
   }
+
+  /// What the driver tells of the device; on the device's thread.
+  var info: DeviceInfo { DeviceInfo(handle) { (call, make) throws(OpenCLError) in try self.check(call, make()) } }
 
   /// Makes a call that returns what it made, and its status beside.
   func make<Handle>(

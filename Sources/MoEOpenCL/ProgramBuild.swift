@@ -23,7 +23,7 @@ struct ProgramBuild {
 
   private init(_ name: String, _ sources: [UnsafePointer<CChar>], _ options: String, on context: OpenCLContext) throws(OpenCLError) {
     (self.name, self.sources, self.context) = (name, sources, context)
-    let config = try OpenCL.number(context.handle, CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
+    let config = try context.info.number(CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
     let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
     self.options = "-cl-std=CL1.2 \(options)" + (fuses ? " -D HAS_FMA" : "")
   }
@@ -46,15 +46,15 @@ struct ProgramBuild {
 
   /// Everything that the binary depends on.
   private func key() throws(OpenCLError) -> String {
-    func platform(_ parameter: Int32) -> String {
+    func platform(_ parameter: Int32) throws(OpenCLError) -> String {
       var bytes = [UInt8](repeating: 0, count: 1024), size = 0
-      let status = clGetPlatformInfo(context.platform, cl_platform_info(parameter), bytes.count, &bytes, &size)
-      return status == CL_SUCCESS ? String(decoding: bytes.prefix(size), as: UTF8.self) : ""
+      try context.check("clGetPlatformInfo", clGetPlatformInfo(context.platform, cl_platform_info(parameter), bytes.count, &bytes, &size))
+      return String(decoding: bytes.prefix(size), as: UTF8.self)
     }
     let device = context.device
     let parts = [
-      device.name, device.vendor, device.driverVersion, try OpenCL.text(context.handle, CL_DEVICE_VERSION), platform(CL_PLATFORM_NAME),
-      platform(CL_PLATFORM_VERSION), options,
+      device.name, device.vendor, device.driverVersion, try context.info.text(CL_DEVICE_VERSION), try platform(CL_PLATFORM_NAME),
+      try platform(CL_PLATFORM_VERSION), options,
     ]
     return (parts + sources.map { String(cString: $0) }).joined(separator: "\n")
   }

@@ -2,6 +2,7 @@
 //
 // MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to
 // stay in: 0 complete, 1 running for ever, negative a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by.
+// Compiled with -DHEALTHY it fails at nothing.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
@@ -20,6 +21,9 @@ static const cl_icd_dispatch table;
 static struct object platform = {&table, NULL, 0}, device = {&table, NULL, 0};
 
 static cl_int status_of(const char *call) {
+#ifdef HEALTHY
+  return CL_SUCCESS;
+#endif
   const char *wanted = getenv("MOCK_FAIL");
   size_t length = strlen(call);
   if (!wanted || strncmp(wanted, call, length) || wanted[length] != '=') return CL_SUCCESS;
@@ -54,7 +58,8 @@ static cl_int tell(const void *value, size_t bytes, size_t room, void *out, size
 
 static cl_int get_platform_info(cl_platform_id p, cl_platform_info what, size_t room, void *out, size_t *size) {
   const char *text = what == CL_PLATFORM_EXTENSIONS ? "cl_khr_icd" : what == CL_PLATFORM_ICD_SUFFIX_KHR ? "MOCK" : "Mock 1.2";
-  return tell(text, strlen(text) + 1, room, out, size);
+  cl_int status = what == CL_PLATFORM_NAME ? status_of("clGetPlatformInfo") : CL_SUCCESS;
+  return status ? status : tell(text, strlen(text) + 1, room, out, size);
 }
 
 static cl_int get_device_ids(cl_platform_id p, cl_device_type type, cl_uint room, cl_device_id *out, cl_uint *count) {
