@@ -37,9 +37,9 @@ package final class OpenCLContext: @unchecked Sendable {
     (device, handle, platform, localBytes) = (found.device, found.handle, found.platform, found.localBytes)
     self.options = options
     methods = ProductMethod.suiting(device, options)
-    let tuned = options.programs?.tunedShapes(of: device, localBytes: localBytes) ?? [:], localBytes = localBytes
+    let tuned = options.programs?.tunedShapes(of: device, localBytes: localBytes) ?? [:], device = device, localBytes = localBytes
     programs = DevicePrograms(
-      methods.flatMap { [tuned[$0], TileShape($0, localBytes: localBytes)].compactMap { $0 } }, cache: options.programs)
+      methods.flatMap { [tuned[$0], TileShape($0, of: device, localBytes: localBytes)].compactMap { $0 } }, cache: options.programs)
     let thread = try DriverThread()
     do throws(OpenCLError) {
       guard let opened = try Self.opened(handle, device.name, on: thread, within: options.deadline) else { throw Self.stuck(thread, device) }

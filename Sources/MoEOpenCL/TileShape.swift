@@ -16,9 +16,9 @@ struct TileShape: Hashable, Sendable {
   let few: Int
   private static let lanes = 8
 
-  /// Sizes that fill the registers of an item; steps that leave half of the local memory to another group. Panels know neither.
-  init(_ method: ProductMethod, localBytes: Int) {
-    self.init(method, sizes: method == .tiles ? [64, 64, 8, 8, 16, 4] : [32, 256, 32, 256, 8, 0])
+  /// The sizes that a device starts from; steps that leave half of the local memory to another group. Panels know no steps.
+  init(_ method: ProductMethod, of device: ComputeDevice, localBytes: Int) {
+    self.init(method, sizes: method == .tiles ? DefaultShape.nearest(to: device, localBytes: localBytes).sizes : [32, 256, 32, 256, 8, 0])
     while step > 8, bytesOfStep > localBytes / 2 { step /= 2 }
   }
 

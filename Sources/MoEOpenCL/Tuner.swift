@@ -30,7 +30,7 @@ struct Tuner {
   /// Tries the candidates of the best method for about `seconds`; on the device's thread. A winner is kept when it beats the default by more than the
   /// spread of both.
   func tune(seconds: Double) throws(OpenCLError) -> (tuning: Tuning, shape: TileShape?) {
-    let start = ContinuousClock.now, method = context.methods[0], standard = TileShape(method, localBytes: context.localBytes)
+    let start = ContinuousClock.now, method = context.methods[0], standard = TileShape(method, of: context.device, localBytes: context.localBytes)
     func left(_ share: Double) -> Bool { (ContinuousClock.now - start) / .seconds(1) < seconds * share }
     let shapes = [standard] + TileShape.candidates(method, localBytes: context.localBytes).filter { $0 != standard }
     var trials = shapes.map { Tuning.Trial(sizes: $0.sizes) }, products: [Int: DeviceProduct] = [:]

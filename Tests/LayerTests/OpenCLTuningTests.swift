@@ -12,6 +12,20 @@ import Testing
     return try .current(threads: 1, openCL: options)
   }
 
+  @Test func aDeviceStartsFromTheNearestSizes() {
+    func names(_ kind: ComputeDevice.Kind, _ name: String, _ vendor: String, units: Int, localKiB: Int) -> [String] {
+      let device = ComputeDevice(
+        kind: kind, name: name, vendor: vendor, driverVersion: "", memoryBytes: 1 << 30, maxAllocationBytes: 1 << 30, computeUnits: units,
+        sharesMemoryWithHost: false, pciBusID: nil, platformIndex: 0, deviceIndex: 0)
+      return DefaultShape.nearest(to: device, localBytes: localKiB << 10).names
+    }
+    #expect(names(.gpu, "NVIDIA H100 80GB HBM3", "NVIDIA Corporation", units: 132, localKiB: 48).contains("h100"))
+    #expect(names(.gpu, "NVIDIA Tesla of tomorrow", "NVIDIA Corporation", units: 140, localKiB: 48).contains("h100"))
+    #expect(names(.gpu, "gfx90a:sramecc+:xnack-", "Advanced Micro Devices, Inc.", units: 104, localKiB: 64).contains("gfx90"))
+    #expect(names(.gpu, "Something", "Somebody", units: 8, localKiB: 32).contains("mali"))
+    #expect(names(.cpu, "cpu-znver5", "AuthenticAMD", units: 2, localKiB: 512).isEmpty)
+  }
+
   @Test func sizesFromAFileChangeNoBit() throws {
     let fixture = try LayerFixture.named("gpt_oss_mxfp4"), states = try fixture.input().states
     for device in OpenCLTests.devices {
@@ -38,6 +52,11 @@ import Testing
       #expect(try bits() == expected)
       let after = try files(".program").count
       #expect(before >= untuned && after > before, "other sizes are other programs")
+      #expect(DefaultShape.all.allSatisfy { $0.isCandidate })
+      for sizes in Set(DefaultShape.all.map(\.sizes)) {
+        try write("{\"tiles\": \(sizes)}")
+        #expect(try bits() == expected, "\(sizes)")
+      }
       for shapes in ["{\"tiles\": [32, 32, 8, 4, 7, 4]}", "{\"tiles\": [9223372036854775807, 0, -1, 8, 8, 4]}", "{\"tiles\": [64]}", "7", ""] {
         try write(shapes)
         #expect(try bits() == expected, "\(shapes)")
