@@ -50,7 +50,7 @@ package struct PanelPlan: Sendable {
         guard parts.indices.contains(region) else { continue }
         let rows = parts[region], old = former.isEmpty ? nil : former[region]
         let held = old.flatMap { matrix.shards.indices.contains($0) ? matrix.shards[$0] : nil }
-        if let held, held.rows == rows {
+        if let held, held.rows == rows, !rows.isEmpty {
           shards[index].append(Shard(rows: rows, place: end, held: held))
           continue
         }

@@ -33,31 +33,9 @@ final class DriverThread: @unchecked Sendable {
     pthread_mutex_init(state, nil)
     changed.initialize(to: pthread_cond_t())
     pthread_cond_init(changed, nil)
-    let attributes = UnsafeMutablePointer<pthread_attr_t>.allocate(capacity: 1)
-    pthread_attr_init(attributes)
-    defer {
-      pthread_attr_destroy(attributes)
-      attributes.deallocate()
-    }
-    pthread_attr_setdetachstate(attributes, Int32(PTHREAD_CREATE_DETACHED))
     // Drivers compile on it.
-    pthread_attr_setstacksize(attributes, 16 << 20)
-    // Signals are the caller's.
-    var all = sigset_t(), previous = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_BLOCK, &all, &previous)
-    defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
-    let itself = Unmanaged.passRetained(self)
-    #if canImport(Darwin)
-      var thread: pthread_t?
-      let status = pthread_create(&thread, attributes, { begin($0); return nil }, itself.toOpaque())
-    #else
-      var thread = pthread_t()
-      let status = pthread_create(&thread, attributes, { if let thread = $0 { begin(thread) }; return nil }, itself.toOpaque())
-    #endif
-    guard status == 0 else {
-      itself.release()
-      throw OpenCLError(call: "pthread_create", status: status)
+    do { try SystemThread(stackBytes: 16 << 20) { self.serve() }.detach() } catch {
+      throw OpenCLError(call: "pthread_create", status: error.status)
     }
   }
 
@@ -121,7 +99,7 @@ final class DriverThread: @unchecked Sendable {
   /// The call that did not come back; after `finish` returned nil.
   var stuckIn: String { call }
 
-  fileprivate func serve() {
+  private func serve() {
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
     while true {
@@ -154,10 +132,6 @@ final class DriverWork<Value>: @unchecked Sendable {
   fileprivate var result: Result<Value, OpenCLError>?
 
   fileprivate init(number: Int) { self.number = number }
-}
-
-private func begin(_ thread: UnsafeMutableRawPointer) {
-  Unmanaged<DriverThread>.fromOpaque(thread).takeRetainedValue().serve()
 }
 
 private func nanoseconds(_ duration: Duration) -> Int {

@@ -12,10 +12,17 @@ import Darwin
 package struct SystemThread: @unchecked Sendable {
   let handle: pthread_t
 
+  /// Why there is no thread.
+  package struct Refusal: Error, CustomStringConvertible {
+    /// The errno of `pthread_create`.
+    package let status: Int32
+    package var description: String { "pthread_create failed, errno \(status)" }
+  }
+
   /// Starts the thread; `join` or `detach` has to follow.
   ///
-  /// - Throws: `PoolError` when the system refuses one.
-  package init(stackBytes: Int, _ body: @escaping @Sendable () -> Void) throws(PoolError) {
+  /// - Throws: when the system refuses one.
+  package init(stackBytes: Int, _ body: @escaping @Sendable () -> Void) throws(Refusal) {
     var all = sigset_t(), previous = sigset_t()
     sigfillset(&all)
     pthread_sigmask(SIG_BLOCK, &all, &previous)
@@ -34,7 +41,7 @@ package struct SystemThread: @unchecked Sendable {
     #endif
     guard status == 0, let started else {
       life.release()
-      throw .failed(call: "pthread_create", status: status)
+      throw Refusal(status: status)
     }
     handle = started
   }

@@ -95,8 +95,8 @@ import Testing
   @Test func expertsFollowTheirLoads() throws {
     let topology = try #require(PlacedLayerTests.topologies.first), machine = try Machine(topology: topology, threads: 2)
     let parts = try RandomLayer("q8_0", .int8), first = PlacedLayerTests.placement(.wholeExperts, parts.experts, on: topology)
-    let layer = try parts.layer(on: machine, first), states = try PlacedLayerTests.states(16, 1024), topK = layer.configuration.topK
-    let busy = (0..<parts.experts).filter { first.experts[$0] == .nodes([0]) }
+    let layer = try parts.layer(on: machine, first), states = try PlacedLayerTests.states(16, 1024)
+    let busy = (0..<parts.experts).filter { first.experts[$0] == .nodes([0]) }, topK = min(layer.configuration.topK, busy.count)
     let routing = try RouterOutput(
       experts: layer.configuration.router.experts, topK: topK, expertIDs: (0..<16 * topK).map { Int32(busy[$0 % topK]) },
       weights: .init(repeating: 0.5, count: 16 * topK))
