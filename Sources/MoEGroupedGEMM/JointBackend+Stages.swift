@@ -1,7 +1,7 @@
 // The stages of experts in several places one by one, for callers that compose them: each place has rows of its own.
 
-package import MoEDispatch
-package import MoEExperts
+internal import MoEDispatch
+internal import MoEExperts
 package import MoEPlacement
 package import MoETensors
 

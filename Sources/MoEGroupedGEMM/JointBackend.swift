@@ -1,6 +1,6 @@
 // The CPU and devices at the same time: each computes the experts that live there, and the sums are added.
 
-package import MoEDispatch
+internal import MoEDispatch
 package import MoEExperts
 package import MoEPlacement
 package import MoETensors

@@ -1,6 +1,6 @@
 // How the CPU and devices share a bank and the rows of a call.
 
-package import MoEDispatch
+internal import MoEDispatch
 package import MoEExperts
 internal import MoEPlacement
 internal import MoETensors

@@ -28,7 +28,7 @@ final class DevicePrograms: Sendable {
   /// The best program for matrices of one kind on int8 activations that the driver gets right; nil when there is none.
   func roundingProgram(_ kind: MatrixKind, on context: OpenCLContext) throws(OpenCLError) -> (KernelVariant, DeviceProgram)? {
     let shape = try shape(on: context)
-    for integers in IntegerProducts.suiting(context.handle, shape.method) {
+    for integers in IntegerProducts.suiting(context.info, shape.method) {
       let variant = KernelVariant(kind, on: integers)
       do throws(OpenCLError) { return (variant, try program(variant, shape, on: context)) } catch where !context.isLost {}
     }

@@ -18,12 +18,12 @@ enum IntegerProducts: String, Sendable {
   case bytePanels = "panel_bytes"
 
   /// Those that suit a device by what it says of itself, the best first; plain C is the last.
-  static func suiting(_ device: cl_device_id, _ method: ProductMethod) -> [IntegerProducts] {
+  static func suiting(_ device: DeviceInfo, _ method: ProductMethod) -> [IntegerProducts] {
     if method == .panels {
       // A device on the CPU is the host.
       return KernelTable(named: "avx512") == nil ? [.floatPanels] : [.bytePanels, .floatPanels]
     }
-    let extensions = Set(((try? OpenCL.text(device, CL_DEVICE_EXTENSIONS)) ?? "").split(separator: " "))
+    let extensions = Set(((try? device.text(CL_DEVICE_EXTENSIONS)) ?? "").split(separator: " "))
     var suiting: [IntegerProducts] = []
     if hasInstruction(device, extensions) { suiting.append(.ptxDots) }
     if extensions.contains("cl_khr_integer_dot_product") { suiting.append(.khronosDots) }
@@ -32,9 +32,9 @@ enum IntegerProducts: String, Sendable {
   }
 
   /// True for compute capability 6.1 and above: CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, and MINOR.
-  private static func hasInstruction(_ device: cl_device_id, _ extensions: Set<Substring>) -> Bool {
-    guard extensions.contains("cl_nv_device_attribute_query"), let major = try? OpenCL.number(device, 0x4000, as: UInt32.self),
-      let minor = try? OpenCL.number(device, 0x4001, as: UInt32.self)
+  private static func hasInstruction(_ device: DeviceInfo, _ extensions: Set<Substring>) -> Bool {
+    guard extensions.contains("cl_nv_device_attribute_query"), let major = try? device.number(0x4000, as: UInt32.self),
+      let minor = try? device.number(0x4001, as: UInt32.self)
     else { return false }
     return (major, minor) >= (6, 1)
   }
