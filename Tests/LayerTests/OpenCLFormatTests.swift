@@ -9,6 +9,8 @@ import Testing
   struct Kind: CustomTestStringConvertible, Sendable {
     let testDescription: String
     var hidden = 512, intermediate = 256
+    /// True when matrices of one product are of several kinds, which devices multiply on f32 activations alone.
+    var isMixed = false
     let matrix: @Sendable (_ rows: Int, _ columns: Int, _ number: Int) throws -> PackedMatrix
   }
 
@@ -23,8 +25,8 @@ import Testing
       Kind(testDescription: "flat nf4", hidden: 262, intermediate: 106) { try flat($0, $1, $2, block: 64) },
       Kind(testDescription: "flat nf4 by 10", hidden: 256, intermediate: 128) { try flat($0, $1, $2, block: 10) },
       Kind(testDescription: "gptq in act-order", hidden: 128, intermediate: 96) { try gptq($0, $1, $2) },
-      Kind(testDescription: "formats side by side") { try blocks(WeightFormat.all[$2 % 8 * 3 + 2], $0, $1, $2) },
-      Kind(testDescription: "scales of several types", hidden: 96, intermediate: 64) { rows, columns, number in
+      Kind(testDescription: "formats side by side", isMixed: true) { try blocks(WeightFormat.all[$2 % 8 * 3 + 2], $0, $1, $2) },
+      Kind(testDescription: "scales of several types", hidden: 96, intermediate: 64, isMixed: true) { rows, columns, number in
         switch number % 4 {
         case 0: try gptq(rows, columns, number)
         case 1: try float8("f8_e4m3", rows, columns, number, [rows, 1], block: nil)
@@ -49,8 +51,10 @@ import Testing
     weights.router = try Router(
       configuration.router, weight: (0..<configuration.experts * kind.hidden).map { _ in random.value() }, hidden: kind.hidden)
     let states = try HiddenStates((0..<20 * kind.hidden).map { _ in random.value() }, tokens: 20, hidden: kind.hidden)
-    let expected = try MoELayer(configuration: configuration, weights: weights, on: LayerFixture.machine, layout: .rows)(states).values
-    let largest = expected.map(abs).max() ?? 0
+    func onCPU(_ activations: ActivationPrecision) throws -> MoELayer {
+      try MoELayer(configuration: configuration, weights: weights, on: LayerFixture.machine, activations: activations, layout: .rows)
+    }
+    let expected = try onCPU(.float)(states).values, onInt8 = try onCPU(.int8)
     // What a program's test takes, or an eighth more than the weights and some rows.
     let limit = max(4 << 20, weights.residentBytes / 8 * 9 + 1 << 18)
     for device in OpenCLTests.devices {
@@ -58,7 +62,15 @@ import Testing
       let machine = try Machine.current(threads: 1, openCL: options)
       let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device), found = try layer(states).values
       #expect(machine.notes == OpenCLTests.machine.notes)
-      #expect(largest > 0 && zip(found, expected).allSatisfy { abs($0 - $1) <= 64 * Float.ulpOfOne * largest }, "\(device)")
+      #expect(agree(found, expected), "\(device)")
+      var tiles = options
+      tiles.usesPanels = false
+      for options in onInt8.activations == .int8 && !kind.isMixed ? [options, tiles] : [] {
+        let machine = try Machine.current(threads: 1, openCL: options)
+        let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .int8)
+        #expect(try layer.activations == .int8 && roundAlike(layer(states).values, onInt8(states).values), "\(device) on int8")
+        #expect(machine.notes == OpenCLTests.machine.notes)
+      }
     }
   }
 }

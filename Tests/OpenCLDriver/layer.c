@@ -1,8 +1,11 @@
 // A layer of the ICD loader, between it and a driver that works, which makes calls fail from the moment it is told to.
 //
-// LAYER_FAIL="clEnqueueNDRangeKernel=-5" makes a call return a status, "clFlush=hang" makes it never return; read at each call.
+// LAYER_FAIL="clEnqueueNDRangeKernel=-5" makes a call return a status, "clFlush=hang" makes it never return; LAYER_SOURCE="product_panels=#error no"
+// puts a line before programs in whose texts the word is. Both are read at each call.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl_layer.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +19,19 @@ static cl_int status_of(const char *call) {
   if (!wanted || strncmp(wanted, call, length) || wanted[length] != '=') return CL_SUCCESS;
   while (strcmp(wanted + length + 1, "hang") == 0) pause();
   return atoi(wanted + length + 1);
+}
+
+static cl_program create_program(cl_context c, cl_uint count, const char **texts, const size_t *lengths, cl_int *status) {
+  const char *wanted = getenv("LAYER_SOURCE"), *line = wanted ? strchr(wanted, '=') : NULL;
+  char word[64];
+  const char *changed[64] = {line ? line + 1 : "", "\n"};
+  bool has_word = false;
+  if (line && line - wanted < 64 && count <= 62) {
+    snprintf(word, sizeof word, "%.*s", (int)(line - wanted), wanted);
+    for (cl_uint i = 0; i < count; i++) has_word |= strstr(changed[i + 2] = texts[i], word) != NULL;
+  }
+  return has_word ? driver->clCreateProgramWithSource(c, count + 2, changed, NULL, status)
+                  : driver->clCreateProgramWithSource(c, count, texts, lengths, status);
 }
 
 static cl_int enqueue_kernel(
@@ -52,6 +68,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(
   if (count < sizeof table / sizeof(void *)) return CL_INVALID_VALUE;
   driver = target;
   memcpy(&table, target, sizeof table);
+  table.clCreateProgramWithSource = create_program;
   table.clEnqueueNDRangeKernel = enqueue_kernel;
   table.clEnqueueMapBuffer = enqueue_map;
   table.clEnqueueUnmapMemObject = enqueue_unmap;
