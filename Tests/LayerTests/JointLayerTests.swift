@@ -38,6 +38,7 @@ struct JointLayerTests {
     let onCPU = try parts.layer(on: machine), float = try RandomLayer(kind.format, .float, hidden: kind.width, intermediate: 32)
     let onDevice = try MoELayer(configuration: parts.configuration, weights: parts.weights, on: machine, device: .openCL(0))
     let reference = try float.layer(on: machine)
+    var noise = 0.0, power = 0.0
     for round in 0..<120 {
       let share = [0, 0.1, 0.5, 0.9, 1][round % 5]
       func home() -> Int? { .random(in: 0..<1, using: &random) < share ? .random(in: 0..<Self.devices, using: &random) : nil }
@@ -54,10 +55,18 @@ struct JointLayerTests {
             #expect(found[token] == cpu[token], "\(plan): token \(token) is the CPU's")
           }
         }
-        #expect(Self.isClose(found, expected, kind.activations), "\(plan)")
-        if kind.activations == .float, round % 5 == 4 { #expect(Self.isClose(found, try onDevice.bits(states, routing: routing), .float), "\(plan)") }
+        if kind.activations == .float {
+          #expect(Self.isClose(found, expected), "\(plan)")
+        } else {
+          // One token of a small layer may be several times as noisy as the average.
+          let squares = Self.squares(found, expected)
+          #expect(squares.noise <= 3e-3 * squares.power, "\(plan)")
+          (noise, power) = (noise + squares.noise, power + squares.power)
+        }
+        if kind.activations == .float, round % 5 == 4 { #expect(Self.isClose(found, try onDevice.bits(states, routing: routing)), "\(plan)") }
       }
     }
+    #expect(noise <= 3e-4 * power)
   }
 
   static func states(_ tokens: Int, _ hidden: Int, _ random: inout SeededRandom) throws -> HiddenStates {
@@ -74,14 +83,19 @@ struct JointLayerTests {
     return try RouterOutput(experts: experts, offsets: offsets, expertIDs: ids, weights: random.floats(ids.count, in: 0...1))
   }
 
-  /// Whether values are within the bounds of docs/measuring.md.
-  static func isClose(_ found: [[UInt32]], _ expected: [[UInt32]], _ activations: ActivationPrecision) -> Bool {
-    let pairs = zip(found.joined(), expected.joined()).map { (Double(Float(bitPattern: $0)), Double(Float(bitPattern: $1))) }
-    if activations == .float {
-      let largest = pairs.map { abs($0.1) }.max() ?? 0
-      return pairs.allSatisfy { abs($0 - $1) <= 2e-5 * largest }
-    }
-    return pairs.reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } <= 3e-4 * pairs.reduce(0) { $0 + $1.1 * $1.1 }
+  private static func pairs(_ found: [[UInt32]], _ expected: [[UInt32]]) -> [(Double, Double)] {
+    zip(found.joined(), expected.joined()).map { (Double(Float(bitPattern: $0)), Double(Float(bitPattern: $1))) }
+  }
+
+  /// Whether values on f32 activations are within the bound of docs/measuring.md.
+  static func isClose(_ found: [[UInt32]], _ expected: [[UInt32]]) -> Bool {
+    let pairs = pairs(found, expected), largest = pairs.map { abs($0.1) }.max() ?? 0
+    return pairs.allSatisfy { abs($0 - $1) <= 2e-5 * largest }
+  }
+
+  /// Sums of squares of the errors, and of what is expected.
+  private static func squares(_ found: [[UInt32]], _ expected: [[UInt32]]) -> (noise: Double, power: Double) {
+    pairs(found, expected).reduce((0, 0)) { ($0.0 + ($1.0 - $1.1) * ($1.0 - $1.1), $0.1 + $1.1 * $1.1) }
   }
 
   @Test(arguments: LayerFixture.all, [true, false])
@@ -164,7 +178,7 @@ struct JointLayerTests {
     #expect(placement.devices == [0] && !placement.experts.allSatisfy { $0 == .device(0) })
     let layer = try parts.layer(on: machine, placement)
     #expect(layer.placement == placement)
-    #expect(Self.isClose(try layer.bits(states), try parts.layer(on: machine).bits(states), .float))
+    #expect(Self.isClose(try layer.bits(states), try parts.layer(on: machine).bits(states)))
   }
 
   /// Experts on a device stay as published, and are packed neither in memory nor on disk.
