@@ -34,17 +34,25 @@ BODY float activation_of(moe_activation kind, float x) {
   }
 }
 
+/// One value; `gate` of experts that have none is not read.
+BODY float activated(moe_activation kind, float limit, float alpha, bool is_gated, float gate, float up) {
+  if (!is_gated) return activation_of(kind, up);
+  gate = gate > limit ? limit : gate;
+  up = up > limit ? limit : up < -limit ? -limit : up;
+  return kind == MOE_SWIGLU_OAI ? (up + 1) * (gate == -INFINITY ? 0 : gate * sigmoid_float(alpha * gate)) : activation_of(kind, gate) * up;
+}
+
+/// Results go through memory of their own: `out` may be gate or up, where the compiler would not use vectors.
 BODY void activate_as(moe_activation kind, float limit, float alpha, const float *gate, const float *up, int64_t n, float *out) {
-  for (int64_t j = 0; j < n; j++) {
-    float u = up[j];
-    if (!gate) {
-      out[j] = activation_of(kind, u);
-      continue;
-    }
-    float g = gate[j];
-    g = g > limit ? limit : g;
-    u = u > limit ? limit : u < -limit ? -limit : u;
-    out[j] = kind == MOE_SWIGLU_OAI ? (u + 1) * (g == -INFINITY ? 0 : g * sigmoid_float(alpha * g)) : activation_of(kind, g) * u;
+  enum { STEP = 64 };
+  for (int64_t j = 0, count; j < n; j += count) {
+    float values[STEP];
+    count = n - j < STEP ? n - j : STEP;
+    if (gate)
+      for (int64_t i = 0; i < count; i++) values[i] = activated(kind, limit, alpha, true, gate[j + i], up[j + i]);
+    else
+      for (int64_t i = 0; i < count; i++) values[i] = activated(kind, limit, alpha, false, 0, up[j + i]);
+    memcpy(out + j, values, (size_t)count * sizeof *values);
   }
 }
 
