@@ -29,6 +29,8 @@ final class DeviceProgram: @unchecked Sendable {
   let rounds: Bool
   private let program: cl_program
   private let kernels: [Kernel: cl_kernel]
+  /// Kernels that have been launched: some drivers compile them then. Used by the device's thread alone.
+  private var launched: Set<Kernel> = []
 
   convenience init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
     let rounds = variant.integers != nil
@@ -84,7 +86,8 @@ final class DeviceProgram: @unchecked Sendable {
         }
       }
     }
-    try context.check("clEnqueueNDRangeKernel", enqueued(), "\(kernel.rawValue) on \(context.device.name)")
+    let isFirst = launched.insert(kernel).inserted
+    try context.check("clEnqueueNDRangeKernel", enqueued(), "\(kernel.rawValue) on \(context.device.name)", compiles: isFirst)
     return event!
   }
 }

@@ -127,11 +127,14 @@ package final class OpenCLContext: @unchecked Sendable {
     if let error = state.withLock({ $0.lost }) { throw error }
   }
 
-  /// Makes a call into the driver, within the deadline of calls.
+  /// Makes a call into the driver.
   ///
+  /// - Parameter compiles: true for one that may compile, which has the deadline of builds and not that of calls.
   /// - Throws: `OpenCLError` unless it returns success; statuses after which a device answers no more, or wrongly, make it lost.
-  func check(_ call: String, _ make: @autoclosure () -> cl_int, _ detail: @autoclosure () -> String = "") throws(OpenCLError) {
-    let status = thread.making(call, within: options.deadline, make)
+  func check(
+    _ call: String, _ make: @autoclosure () -> cl_int, _ detail: @autoclosure () -> String = "", compiles: Bool = false
+  ) throws(OpenCLError) {
+    let status = thread.making(call, within: compiles ? options.buildDeadline : options.deadline, make)
     guard status != CL_SUCCESS else { return }
     let error = OpenCLError(call: call, status: status, detail: detail())
     if Self.statusesOfLoss.contains(status) { lose(error) }

@@ -8,7 +8,7 @@ public struct OpenCLOptions: Sendable {
   /// How long one launch, or one call into the driver, may take; the device counts as lost after that. Products are cut into launches of about
   /// 50 ms.
   public var deadline: Duration
-  /// The same for compiling one program.
+  /// The same for compiling one program, and for the first launch of a kernel, when some drivers compile it.
   public var buildDeadline: Duration
   /// False to treat memory that a device shares with the host as its own: weights are copied, and everything goes through staging buffers.
   public var usesHostMemory: Bool
