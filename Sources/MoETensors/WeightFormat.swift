@@ -75,8 +75,10 @@ public struct WeightFormat: Sendable, Hashable, CustomStringConvertible {
   public func decode(_ bytes: UnsafeRawBufferPointer, count: Int, scale: Float = 1, zero: Float = 0) throws(FormatError) -> [Float] {
     let needed = try self.bytes(values: count)
     guard bytes.count >= needed else { throw .shortBuffer(format: name, needed: needed, found: bytes.count) }
+    // Arrays of nothing share their header, which the initializer would write to.
+    guard count > 0 else { return [] }
     return [Float](unsafeUninitializedCapacity: count) { out, initialized in
-      if count > 0 { row.pointee.decode(bytes.baseAddress!, Int64(count), scale, zero, out.baseAddress!) }
+      row.pointee.decode(bytes.baseAddress!, Int64(count), scale, zero, out.baseAddress!)
       initialized = count
     }
   }
@@ -87,8 +89,10 @@ public struct WeightFormat: Sendable, Hashable, CustomStringConvertible {
   public func encode(_ values: [Float]) throws(FormatError) -> [UInt8] {
     let needed = try bytes(values: values.count)
     guard let encode = row.pointee.encode else { throw .noEncoder(format: name) }
+    // Arrays of nothing share their header, which the initializer would write to.
+    guard needed > 0 else { return [] }
     return [UInt8](unsafeUninitializedCapacity: needed) { out, initialized in
-      if needed > 0 { values.withUnsafeBufferPointer { encode($0.baseAddress!, Int64(values.count), out.baseAddress!) } }
+      values.withUnsafeBufferPointer { encode($0.baseAddress!, Int64(values.count), out.baseAddress!) }
       initialized = needed
     }
   }
