@@ -13,6 +13,7 @@ import Testing
 
   @Test(.enabled(if: ProcessInfo.processInfo.environment["OPENCL_LAYERS"] != nil), arguments: [
     ("__AVX512BW__", refused, "panel_bytes", ActivationPrecision.int8),
+    ("__AVX512BW__", wrong, "panel_bytes", .int8),
     ("multiply_panel_", refused, "f32", .int8),
     ("multiply_panel_", wrong, "f32", .int8),
     ("rounded_rows", refused, "panel_floats", .float),
