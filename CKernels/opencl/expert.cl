@@ -74,3 +74,15 @@ float finished(float up, float gate, const global float *biases, int expert, int
   int kind = flags >> ACTIVATION_SHIFT;
   return flags & GATED ? gated(kind, gate, up, limit, alpha) : activation_of(kind, up);
 }
+
+/// One item's share of the outputs of a tile of few rows, `count` from row `first` of the plan on; `items` of a group have the sums before them.
+void store_few(
+    const local float (*sums)[GROUP_ROWS], int item, int items, int first, int count, int first_row, global float *y, const global float *biases,
+    int expert, int experts, int rows, int flags, float limit, float alpha) {
+  const int outputs = rows_of_group(flags);
+  for (int output = item; output < outputs; output += items) {
+    const int place = flags & GATED ? output / (ITEM_ROWS / 2) * ITEM_ROWS + output % (ITEM_ROWS / 2) : output, row = first_row + output;
+    for (int i = 0; i < count && row < rows; i++)
+      y[(long)(first + i) * rows + row] = finished(sums[i][place], sums[i][flags & GATED ? place + ITEM_ROWS / 2 : place], PRODUCT_END, row);
+  }
+}

@@ -45,11 +45,5 @@ kernel __attribute__((reqd_work_group_size(FEW_ITEMS, 1, 1))) void product_rows_
         }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  const int outputs = rows_of_group(flags);
-  for (int output = item; output < outputs; output += FEW_ITEMS) {
-    const int place = flags & GATED ? output / (ITEM_ROWS / 2) * ITEM_ROWS + output % (ITEM_ROWS / 2) : output, row = first_row + output;
-    for (int i = 0; i < count && row < rows; i++)
-      y[(long)(first + i) * rows + row] =
-          finished(totals[i][place], totals[i][flags & GATED ? place + ITEM_ROWS / 2 : place], PRODUCT_END, row);
-  }
+  store_few(totals, item, FEW_ITEMS, first, count, first_row, y, PRODUCT_END);
 }
