@@ -59,6 +59,9 @@ public final class AdaptiveLayers: Sendable {
     return sizes
   }
 
+  /// True while the thread waits for loads.
+  package var isWaiting: Bool { layers.isWaiting }
+
   /// The layer in force.
   public subscript(layer: Int) -> MoELayer { layers[layer] }
 

@@ -24,7 +24,7 @@ final class LayersInUse: @unchecked Sendable {
   /// Held by the one who moves experts.
   private let moving = Monitor()
   private var uses: [Use], counts: [Count]
-  private var fullWindows = 0, hasEnded = false, obstacle: String?
+  private var fullWindows = 0, hasEnded = false, waits = false, obstacle: String?
   private let window: Int?
 
   /// - Parameter window: tokens of a layer that the thread waits for; nil for no counts.
@@ -109,12 +109,17 @@ final class LayersInUse: @unchecked Sendable {
     }
   }
 
+  /// True while the thread has nothing to do.
+  var isWaiting: Bool { monitor.locked { waits } }
+
   private var ended: Bool { monitor.locked { hasEnded } }
 
   /// Waits until every layer has had a window of tokens, and takes what was counted; nil at the end.
   private func nextWindow() -> [Count]? {
     monitor.locked {
+      waits = true
       while fullWindows < counts.count, !hasEnded { monitor.wait() }
+      waits = false
       if hasEnded { return nil }
       fullWindows = 0
       let taken = counts
