@@ -128,7 +128,11 @@ MOE_CODE_FORMATS(GEMM_INT8)
 
 #define PACK_CODES(name, ...)                                                                                               \
   static void JOIN(pack_##name, ISA)(PACK_PARAMETERS) {                                                                     \
-    pack_codes(packed_format(code_formats[INDEX_##name], w), w, row_begin, row_end, panels, scratch);                           \
+    const code_format f = code_formats[INDEX_##name], nvfp4 = code_formats[INDEX_nvfp4];                                    \
+    if (INDEX_##name == INDEX_e2m1 && panel_format(w) == INDEX_nvfp4)                                                       \
+      pack_codes(in_matrix(packed_as(nvfp4, f), w), w, row_begin, row_end, panels, scratch);                                \
+    else                                                                                                                    \
+      pack_codes(in_matrix(f, w), w, row_begin, row_end, panels, scratch);                                                  \
   }
 MOE_PANEL_FORMATS(PACK_CODES)
 

@@ -28,6 +28,25 @@ typedef struct float_ahead {
   int64_t lines, panel;
 } float_ahead;
 
+/// A run of columns in panels and what is read behind it, which its tiles share out.
+typedef struct float_reading {
+  const uint8_t *run, *next;
+  int64_t panel, lines, steps;
+} float_reading;
+
+/// Of the run of `columns` columns, `width` bytes each in a panel, that begins at column c of `panels` panels of k columns.
+BODY float_reading reading_of(const uint8_t *run, int64_t c, int64_t columns, int64_t k, int64_t width, int panels) {
+  const uint8_t *next = run + (c + columns < k ? columns : k * (panels - 1) + columns) * width;
+  return (float_reading){run, next, k * width, (columns * width + 63) / 64, (columns + FLOAT_STEP - 1) / FLOAT_STEP};
+}
+
+/// The share of a tile of `tokens` of m tokens; one tile alone reads on a little ahead of itself.
+BODY float_ahead share_of(float_reading *r, int64_t tokens, int64_t m) {
+  float_ahead ahead = {tokens == m ? r->run + FLOAT_AHEAD : r->next, (r->lines * tokens + m * r->steps - 1) / (m * r->steps), r->panel};
+  r->next += ahead.lines * r->steps * 64;
+  return ahead;
+}
+
 /// Eight neighbouring values of a row of plain elements.
 BODY eight load_eight_elements(int format, const uint8_t *p) {
   return format == INDEX_f16 ? load_half_eight(p) : format == INDEX_bf16 ? load_bfloat_eight(p) : load_eight((const float *)p);

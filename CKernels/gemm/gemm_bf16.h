@@ -119,14 +119,11 @@ BODY void gemm_bf16(const moe_matrix *w, int64_t row_begin, int64_t row_end, con
         bf16_run run = lies_in_panels ? (bf16_run){elements, panel, false} : (bf16_run){s->pairs, 2 * PAIRED_HALF, true};
         for (int64_t p = 0, at = r; !lies_in_panels && p < panels; p++, at += PANEL)
           pair_rows(w, at, row_end - at, c, columns, s, s->pairs + p * 2 * PAIRED_HALF);
-        // The tiles share out what is read next; one tile alone reads on a little ahead of itself.
-        int64_t steps = (columns + FLOAT_STEP - 1) / FLOAT_STEP, lines = lies_in_panels ? (columns * COLUMN_BYTES + 63) / 64 : 0, asked = 0;
-        const uint8_t *next = elements + (c + columns < k ? columns : k * (panels - 1) + columns) * COLUMN_BYTES;
+        float_reading reading = reading_of(elements, c, columns, k, COLUMN_BYTES, panels);
+        if (!lies_in_panels) reading.lines = 0;
         for (int64_t i = 0, tokens; i < m; i += tokens) {
           tokens = next_tile(m - i, BF16_TOKENS);
-          float_ahead ahead = {next + asked * 64, (lines * tokens + m * steps - 1) / (m * steps), panel};
-          if (tokens == m) ahead.at = elements + FLOAT_AHEAD;
-          asked += ahead.lines * steps;
+          float_ahead ahead = share_of(&reading, tokens, m);
           const uint8_t *tile = x + i * bf16_row_bytes(k) + 2 * c * tokens;
           float *sums = s->sums + i * lanes;
 #define BF16_CASE(n)                                                                                                                  \

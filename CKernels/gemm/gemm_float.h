@@ -90,16 +90,13 @@ BODY void gemm_float(const moe_matrix *w, decoder decode, int format, int64_t ro
           else
             widen_panel(w, decode, format, at, row_end - at < PANEL ? row_end - at : PANEL, c, columns, flat, wide + p * PANEL * RUN);
         }
-        // The tiles share out what is read next; one tile alone reads on a little ahead of itself.
-        int64_t steps = (columns + FLOAT_STEP - 1) / FLOAT_STEP, lines = as_they_lie ? columns * PANEL * width / 64 : 0, asked = 0;
-        const uint8_t *next = elements + (c + columns < k ? columns : k * (panels - 1) + columns) * PANEL * width;
+        float_reading reading = reading_of(elements, c, columns, k, PANEL * width, panels);
+        if (!as_they_lie) reading.lines = 0;
         for (int64_t i = 0, tokens; i < m; i += tokens) {
           tokens = next_tile(m - i, FLOAT_TOKENS);
           const float *tile[FLOAT_TOKENS];
           for (int64_t t = 0; t < tokens; t++) tile[t] = x + (rows ? (int64_t)rows[i + t] : i + t) * x_stride + c;
-          float_ahead ahead = {next + asked * 64, (lines * tokens + m * steps - 1) / (m * steps), k * PANEL * width};
-          if (tokens == m) ahead.at = elements + FLOAT_AHEAD;
-          asked += ahead.lines * steps;
+          float_ahead ahead = share_of(&reading, tokens, m);
           multiply(run, widens ? 4 * PANEL * RUN : k * PANEL * width, panels, columns, tile, tokens, sums + i * lanes, c == begin, ahead);
         }
       }

@@ -54,11 +54,13 @@ BODY void gemm_int8(code_format f, const moe_matrix *w, int64_t row_begin, int64
         }
         // While one run is multiplied the next is asked for, in the row's panels or in those behind them.
         const uint8_t *next = begin + columns < k ? unit + unit_bytes(f, columns) : first + panels * size;
-        int64_t lines = lies_in_panels ? (unit_bytes(f, columns) + 63) / 64 : 0, asked = 0;
+        int64_t lines = lies_in_panels ? (unit_bytes(f, columns) + 63) / 64 : 0, asked = 0, left = lines;
         for (int64_t i = 0, tokens; i < m; i += tokens) {
           tokens = next_tile(m - i, INT8_TOKENS);
-          for (int64_t share = panels * lines * (i + tokens) / m; asked < share; asked++)
-            __builtin_prefetch(next + asked / lines * size + asked % lines * 64);
+          for (int64_t share = panels * lines * (i + tokens) / m; asked < share; asked++, next += 64, left--) {
+            if (!left) next += size - 64 * lines, left = lines;
+            __builtin_prefetch(next);
+          }
           unpacked_product_of(f)(s, columns, x + (i * (k / 32) + begin / 32 * tokens) * each, tokens, s->sums + i * INT8_ROWS);
         }
       }

@@ -10,7 +10,10 @@ BODY void unpack_run(code_format f, int8_columns w, int64_t columns, int v, int8
   for (int64_t begin = 0; begin < columns; begin += f.values, w.unit += unit_bytes(f, f.values)) {
     const uint8_t *codes = w.unit + line_bytes(f);
     for (int64_t c = 0; c < f.values; c += 32, codes += code_bytes(f), out += 8 * 4 * INT8_ROWS) {
-      for (int q = 0; q < 8; q++) store_bytes(out + q * 4 * INT8_ROWS, load_factors(f, codes, w.panel, q));
+      // All loads before the stores: quads that share bytes then load them once.
+      bytes quads[8];
+      UNROLLED for (int q = 0; q < 8; q++) quads[q] = load_factors(f, codes, w.panel, q);
+      UNROLLED for (int q = 0; q < 8; q++) store_bytes(out + q * 4 * INT8_ROWS, quads[q]);
       for (int g = 0; g < 32 / f.group; g++, at += INT8_ROWS) {
         vec scale, minimum;
         load_scales(f, w.unit, w.panel, c / f.group + g, &scale, &minimum);

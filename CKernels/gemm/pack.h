@@ -81,15 +81,10 @@ BODY void pack_run(code_format f, const moe_matrix *w, int64_t first, int64_t ro
   }
 }
 
-/// The format of a matrix's panels, its codes as the matrix has them.
-BODY code_format packed_format(code_format f, const moe_matrix *w) {
-  int32_t format = panel_format(w);
-  if (format != w->format) {
-    code_format panels = code_formats[format];
-    panels.codes = f.codes, panels.bytes = f.bytes * panels.values / f.values;
-    f = panels;
-  }
-  return in_matrix(f, w);
+/// Panels of format `panels` of a matrix with codes of `f`.
+BODY code_format packed_as(code_format panels, code_format f) {
+  panels.bytes = f.bytes * panels.values / f.values, panels.codes = f.codes;
+  return panels;
 }
 
 BODY void pack_codes(code_format f, const moe_matrix *w, int64_t row_begin, int64_t row_end, uint8_t *panels, float *scratch) {
