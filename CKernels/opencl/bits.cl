@@ -66,21 +66,37 @@ float half_of_ue4m3(uchar code) {
   return code == 0x7f ? 0 : magnitude < 8 ? magnitude * 0x1p-10f : as_float((magnitude << 20) + (119u << 23));
 }
 
-/// Eight codes of a block of 32: byte i of 16 holds code i low and code i + 16 high.
-uchar8 codes_of_32(const global uchar *p, int column) { return vload8(0, p + column % 16) >> (uchar)(column & 16 ? 4 : 0) & (uchar)15; }
+/// Eight, and 32, bytes as words.
+uint2 uint2_at(const global uchar *p) { return as_uint2(vload8(0, p)); }
+uint8 uint8_at(const global uchar *p) { return (uint8)(as_uint4(vload16(0, p)), as_uint4(vload16(1, p))); }
 
-/// Eight of 256 four-bit codes in 128 bytes: byte i of each 32 holds code i low and code i + 32 high.
-uchar8 codes_of_64(const global uchar *p, int column) {
-  return vload8(0, p + column % 256 / 64 * 32 + column % 32) >> (uchar)(column & 32 ? 4 : 0) & (uchar)15;
+/// Eight, and all, codes of a block of 32: byte i of 16 holds code i low and code i + 16 high.
+uint2 halves_uint2(const global uchar *p, int column) { return uint2_at(p + column % 16) >> (column & 16 ? 4u : 0u) & 0x0f0f0f0fu; }
+uint8 halves_uint8(const global uchar *p, int column) {
+  const uint4 pairs = as_uint4(vload16(0, p));
+  return (uint8)(pairs, pairs >> 4u) & 0x0f0f0f0fu;
+}
+uchar8 codes_of_32(const global uchar *p, int column) { return as_uchar8(halves_uint2(p, column)); }
+
+/// One bit a code of a block of 32: bit i of four bytes for code i.
+uint2 bits_uint2(const global uchar *p, int column) {
+  const uint byte = p[column % 32 / 8];
+  return (uint2)(byte & 15, byte >> 4) * 0x00204081u & 0x01010101u;
+}
+uint8 bits_uint8(const global uchar *p, int column) {
+  return ((uint8)word_at(p) >> (uint8)(0, 4, 8, 12, 16, 20, 24, 28) & 15u) * 0x00204081u & 0x01010101u;
 }
 
-/// Bit i of a byte for code i, moved to place `bit`.
-uchar8 bits_of(uchar byte, int bit) { return ((uchar8)byte >> (uchar8)(0, 1, 2, 3, 4, 5, 6, 7) & (uchar)1) << (uchar)bit; }
-
-/// Eight of 256 two-bit codes in 64 bytes: bits 2 k of byte 32 h + i are code 128 h + 32 k + i.
-uchar8 codes_of_pairs(const global uchar *p, int column) {
-  return vload8(0, p + column % 256 / 128 * 32 + column % 32) >> (uchar)(column % 128 / 32 * 2) & (uchar)3;
-}
+/// Octets of columns and quads of 32 alike: codes in bytes, four in a word. Of 256 codes in a plane, `span` bytes hold `span` of them in their lowest
+/// `bits`, the next above these, and so on. Levels are codes of up to 7 bits less `zero`.
+#define WORDS(words)                                                                                                              \
+  words plane_##words(const global uchar *p, int bits, int span, int column) {                                                    \
+    const int part = column % 256 / span, parts = 8 / bits;                                                                       \
+    return words##_at(p + part / parts * span + column % span) >> (uint)(part % parts * bits) & ((1u << bits) - 1) * 0x01010101u; \
+  }                                                                                                                               \
+  words less_##words(words codes, uint zero) { return ((codes | 0x80808080u) - zero * 0x01010101u) ^ 0x80808080u; }
+WORDS(uint2)
+WORDS(uint8)
 
 /// Six-bit scale and minimum, below 0, of group g, whose places are in formats/affine_groups.h.
 float2 affine_group(const global uchar *p, int g) {
@@ -98,7 +114,18 @@ float2 affine_group(const global uchar *p, int g) {
     return minimum_##name ? values + scale.y : values;                                                          \
   }
 
-/// 32 levels, four in a quad: of octets, where a format has no way of its own.
+/// Octets, and 32 levels with four in a quad, of `levels_<name>(words)` of a block of `columns` columns, which takes `bytes`.
+#define PLANES(name, columns, bytes)                                                                            \
+  char8 octet_##name(const global uchar *row, int column) {                                                     \
+    const global uchar *block = row + column / columns * bytes;                                                 \
+    return as_char8(levels_##name(uint2));                                                                      \
+  }                                                                                                             \
+  uint8 quads_##name(const global uchar *row, int column) {                                                     \
+    const global uchar *block = row + column / columns * bytes;                                                 \
+    return levels_##name(uint8);                                                                                \
+  }
+
+/// Quads of octets, where a format has no other way.
 #define QUADS(name)                                                                                             \
   uint8 quads_##name(const global uchar *row, int column) {                                                     \
     uint2 quads[4];                                                                                             \

@@ -28,7 +28,7 @@ level_line line_of(
 uint2 level_octet(level_line line, int column) { return as_uint2(JOIN(octet_, FORMAT)(line.codes, column)); }
 uint8 level_quads(level_line line, int column) { return JOIN(quads_, FORMAT)(line.codes, column); }
 
-/// Scale and minimum of the group of columns that `column` is in, from the codes or from planes.
+/// Scale and minimum of the group of columns that `column` is in, from the codes, times the factor of the matrix, or from planes.
 #define SCALE_OF(type)                                                                                        \
   float2 scale_of_##type(level_line line, int column) {                                                       \
     const long index = scale_index(line.m, line.planes, line.row, column);                                    \
@@ -41,6 +41,7 @@ SCALE_OF(bf16)
 SCALE_OF(e4m3)
 SCALE_OF(e8m0)
 float2 scale_of_none(level_line line, int column) { return JOIN(scale_, FORMAT)(line.codes, column); }
+float2 scale_of_factor(level_line line, int column) { return JOIN(scale_, FORMAT)(line.codes, column) * line.m->global_scale; }
 #define level_scale JOIN(scale_of_, SCALES)
 
 /// The 32 columns from `column` on of eight rows, whose first is row `at` of those that were rounded.

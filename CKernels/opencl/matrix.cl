@@ -47,6 +47,8 @@ SCALED(bf16)
 SCALED(e4m3)
 SCALED(e8m0)
 float8 scaled_none(float8 values, const global matrix *m, const global uchar *planes, int row, int column) { return values; }
+/// Formats that hold their own scales, times the factor of the matrix.
+float8 scaled_factor(float8 values, const global matrix *m, const global uchar *planes, int row, int column) { return values * m->global_scale; }
 
 /// Weights [row][column ... column + 7]; column is a multiple of 8. A program reads one kind of matrix, a FORMAT with SCALES, or several KINDS.
 float8 weights_at(const global matrix *m, const global uchar *codes, const global uchar *planes, int row, int column) {

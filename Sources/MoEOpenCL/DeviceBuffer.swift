@@ -31,12 +31,11 @@ final class DeviceBuffer: @unchecked Sendable {
   }
 
   deinit {
-    guard !context.isLost else {
-      if let owner { _ = Unmanaged.passRetained(owner) }
-      return
+    let (memory, byteCount, context) = (memory, owner == nil ? byteCount : 0, context)
+    context.release("clReleaseMemObject", of: owner) {
+      clReleaseMemObject(memory)
+      context.giveBack(byteCount)
     }
-    clReleaseMemObject(memory)
-    if owner == nil { context.giveBack(byteCount) }
   }
 
   private static func make(

@@ -23,7 +23,7 @@ struct DeviceMatrices {
       (planes, self.places) = (codes, places)
       return
     }
-    for (index, kind) in kinds.enumerated() { places[index].kind = Int32(kind!) }
+    for (index, kind) in kinds.enumerated() { (places[index].kind, places[index].globalScale) = (Int32(kind!), matrices[index].borrowed.global_scale) }
     if let common = Self.common(matrices, in: context) {
       codes = try DeviceBuffer(borrowing: common, owner: matrices[0].owner, in: context)
       for (index, matrix) in matrices.enumerated() {
@@ -109,7 +109,6 @@ struct DeviceMatrices {
       places[index].groupRows = Int32(clamping: matrix.groupRows)
       places[index].columns = Int32(matrix.columns)
       places[index].flags = (matrix.runsOn ? 1 : 0) | (matrix.sharesScales ? 0 : 2)
-      places[index].globalScale = matrix.borrowed.global_scale
     }
     let buffer = try DeviceBuffer(end, in: context)
     for (index, place) in places.enumerated() {

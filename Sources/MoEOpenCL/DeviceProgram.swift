@@ -29,6 +29,8 @@ final class DeviceProgram: @unchecked Sendable {
   let rounds: Bool
   private let program: cl_program
   private let kernels: [Kernel: cl_kernel]
+  /// Nil once the context gives back what it has.
+  private weak var context: OpenCLContext?
   /// Kernels that have been launched: some drivers compile them then. Used by the device's thread alone.
   private var launched: Set<Kernel> = []
 
@@ -54,12 +56,14 @@ final class DeviceProgram: @unchecked Sendable {
     for kernel in names {
       kernels[kernel] = try context.make("clCreateKernel", "\(kernel.rawValue) of \(build.name)") { clCreateKernel(program, kernel.rawValue, &$0) }
     }
-    (self.program, self.kernels) = (program, kernels)
+    (self.program, self.kernels, self.context) = (program, kernels, context)
   }
 
   deinit {
-    for kernel in kernels.values { clReleaseKernel(kernel) }
-    clReleaseProgram(program)
+    let (program, kernels) = (program, kernels)
+    func release(_ call: String, _ body: @escaping () -> Void) { if let context { context.release(call, body) } else { body() } }
+    for kernel in kernels.values { release("clReleaseKernel") { clReleaseKernel(kernel) } }
+    release("clReleaseProgram") { clReleaseProgram(program) }
   }
 
   /// Enqueues a kernel on [width, height] items in groups of [group, 1], from row `first` of the height on.

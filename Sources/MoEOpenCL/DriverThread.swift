@@ -24,6 +24,7 @@ final class DriverThread: @unchecked Sendable {
   /// When the call that is being made has to be back, in nanoseconds of `clock`; 0 outside calls, -1 when nobody waits for it any more.
   private let due = Atomic<Int>(0)
   private var call = ""
+  private var serving: pthread_t?
   private let start = ContinuousClock.now
   private let process = getpid()
 
@@ -99,19 +100,32 @@ final class DriverThread: @unchecked Sendable {
   /// The call that did not come back; after `finish` returned nil.
   var stuckIn: String { call }
 
-  private func serve() {
+  /// True on the thread.
+  var isServing: Bool {
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    while true {
-      while queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
-      guard !queue.isEmpty else { return }
-      let next = queue.removeFirst()
-      pthread_mutex_unlock(state)
-      next()
+    return serving.map { pthread_equal($0, pthread_self()) != 0 } ?? false
+  }
+
+  private func serve() {
+    pthread_mutex_lock(state)
+    serving = pthread_self()
+    pthread_mutex_unlock(state)
+    while let work = next() {
+      work()
       pthread_mutex_lock(state)
       worksDone += 1
       pthread_cond_broadcast(changed)
+      pthread_mutex_unlock(state)
     }
+  }
+
+  /// The work to do next; nil when the thread may end.
+  private func next() -> (() -> Void)? {
+    pthread_mutex_lock(state)
+    defer { pthread_mutex_unlock(state) }
+    while queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
+    return queue.isEmpty ? nil : queue.removeFirst()
   }
 
   private var clock: Int { nanoseconds(ContinuousClock.now - start) }

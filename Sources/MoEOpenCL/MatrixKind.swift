@@ -4,10 +4,11 @@
 import CMoEKernels
 import MoETensors
 
-/// A weight format with the element type of its plane of scales.
+/// A weight format with what multiplies its values.
 struct MatrixKind: Hashable, Sendable {
   let format: WeightFormat
-  /// "f32", "f16", "bf16", "e4m3", "e8m0", or "none" without a plane, as matrix.cl has them.
+  /// The element type of its plane of scales, as matrix.cl has it: "f32", "f16", "bf16", "e4m3", "e8m0"; without a plane "factor" where matrices
+  /// have one, else "none".
   let scales: String
 
   /// What every matrix can be decoded to.
@@ -18,16 +19,16 @@ struct MatrixKind: Hashable, Sendable {
     self.scales = scales
   }
 
-  /// The kind of a matrix in rows; nil for panels, for blocks with a factor, and where no source knows the format.
+  /// The kind of a matrix in rows; nil for panels, and where no source knows the format.
   init?(of matrix: HostMatrix) {
     let borrowed = matrix.borrowed
     format = WeightFormat(index: borrowed.format)
-    guard moe_opencl_text(format.name) != nil, borrowed.layout == MOE_ROWS, matrix.hasScales || borrowed.global_scale == 1 else { return nil }
+    guard moe_opencl_text(format.name) != nil, borrowed.layout == MOE_ROWS else { return nil }
     // Columns in another order are put in place code by code.
     guard matrix.order == nil || format.blockValues == 2 && !borrowed.flat else { return nil }
     scales =
       switch borrowed.scale_type {
-      case MOE_SCALE_NONE: "none"
+      case MOE_SCALE_NONE: format.name == "nvfp4" ? "factor" : "none"
       case MOE_SCALE_F16: "f16"
       case MOE_SCALE_BF16: "bf16"
       case MOE_SCALE_E4M3: "e4m3"
@@ -36,9 +37,10 @@ struct MatrixKind: Hashable, Sendable {
       }
   }
 
-  /// True when products of such a matrix, which is one of these, can be had on int8 activations.
+  /// True when products of such a matrix, which is one of these, can be had on int8 activations: those that the CPU has of it, in rows or in panels.
   static func suitsInt8(_ matrix: HostMatrix) -> Bool {
-    matrix.order == nil && moe_int8_row_bytes(matrix.borrowed.format, 32) > 0 && withUnsafePointer(to: matrix.borrowed, moe_takes_rounded)
+    guard matrix.order == nil, moe_int8_row_bytes(matrix.borrowed.format, 32) > 0 else { return false }
+    return withUnsafePointer(to: matrix.borrowed) { moe_takes_rounded($0) || moe_takes_panels($0) }
   }
 
   /// As measurements name it: "q4_0", "f8_e4m3 by bf16".

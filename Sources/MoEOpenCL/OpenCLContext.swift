@@ -63,7 +63,7 @@ package final class OpenCLContext: @unchecked Sendable {
         clCreateCommandQueueWithProperties(context, handle, nil, &status)
       }
       guard let queue, status == CL_SUCCESS else {
-        clReleaseContext(context)
+        thread.making("clReleaseContext", within: deadline) { _ = clReleaseContext(context) }
         throw OpenCLError(call: "clCreateCommandQueueWithProperties", status: status, detail: name)
       }
       return (context, queue)
@@ -72,15 +72,33 @@ package final class OpenCLContext: @unchecked Sendable {
   }
 
   deinit {
-    thread.end()
+    defer { thread.end() }
     guard !isLost else {
       _ = Unmanaged.passRetained(programs)
       return
     }
-    programs.release()
-    staging.release()
-    clReleaseCommandQueue(queue)
-    clReleaseContext(context)
+    let (thread, programs, staging, queue, context, deadline) = (thread, programs, staging, queue, context, options.deadline)
+    func release() {
+      thread.making("clReleaseContext", within: deadline) {
+        programs.release()
+        staging.release()
+        clReleaseCommandQueue(queue)
+        clReleaseContext(context)
+      }
+    }
+    // Waited for, at most as long as the deadline: the process may be about to end.
+    if thread.isServing { release() } else { _ = try? thread.finish(thread.start { () throws(OpenCLError) in release() }) }
+  }
+
+  /// Has the device's thread make a call that gives something back: at once where it is that thread that asks, and else after its work before; nobody
+  /// waits for it. Nothing of a lost device is given back.
+  ///
+  /// - Parameter owner: stays with a lost device.
+  func release(_ call: String, of owner: AnyObject? = nil, _ body: @escaping () -> Void) {
+    func release() {
+      if isLost { _ = owner.map(Unmanaged.passRetained) } else { thread.making(call, within: options.deadline, body) }
+    }
+    if thread.isServing { release() } else { _ = try? thread.start { () throws(OpenCLError) in release() } }
   }
 
   /// Runs `body` on the thread of the device, one caller after the other.
@@ -189,7 +207,7 @@ package final class OpenCLContext: @unchecked Sendable {
       polls += 1
       if polls < 32 { sched_yield() } else { usleep(polls < 1024 ? 20 : 1000) }
     }
-    clReleaseEvent(event)
+    _ = thread.making("clReleaseEvent", within: options.deadline) { clReleaseEvent(event) }
   }
 
   /// Takes `bytes` of the budget.

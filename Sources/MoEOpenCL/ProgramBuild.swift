@@ -37,7 +37,7 @@ struct ProgramBuild {
       clCreateProgramWithSource(context.context, cl_uint(sources.count), &sources, nil, &$0)
     }
     do throws(OpenCLError) { try build(program) } catch {
-      clReleaseProgram(program)
+      context.release("clReleaseProgram") { clReleaseProgram(program) }
       throw error
     }
     if let cache, let binary = binary(of: program) { cache.keep(binary, for: key) }
@@ -77,7 +77,7 @@ struct ProgramBuild {
       }
     }
     do throws(OpenCLError) { try build(program) } catch {
-      clReleaseProgram(program)
+      context.release("clReleaseProgram") { clReleaseProgram(program) }
       throw error
     }
     return program

@@ -108,7 +108,7 @@ struct SelfTest {
     let weights = blocks(of: kind.format, rows * columns, &random), groups = rows * columns / group
     var scales: [UInt8] = [], zeros: [UInt8] = []
     var matrix = moe_matrix()
-    if kind.scales != "none" {
+    if kind.scales != "none", kind.scales != "factor" {
       func codes(_ format: WeightFormat, _ values: [Float]) -> [UInt8] { (try? format.encode(values)) ?? [] }
       let values = (0..<groups).map { _ in 1 + random.next() / 2 }
       switch kind.scales {
@@ -129,7 +129,8 @@ struct SelfTest {
     (matrix.rows, matrix.columns, matrix.row_bytes) = (Int64(rows), Int64(columns), Int64(weights.count / rows))
     (matrix.data, matrix.scales) = (base, scales.isEmpty ? nil : base + places[1])
     if kind.format.name == "int4" { matrix.zeros = (base + places[2]).assumingMemoryBound(to: UInt8.self) }
-    (matrix.group, matrix.group_rows, matrix.scale_stride, matrix.global_scale) = (Int64(group), 1, Int64(columns / group), 1)
+    (matrix.group, matrix.group_rows, matrix.scale_stride) = (Int64(group), 1, Int64(columns / group))
+    matrix.global_scale = kind.scales == "none" ? 1 : 0.75
     return HostMatrix(matrix, owner: buffer)
   }
 

@@ -72,7 +72,7 @@ struct Staging {
     if let half = halves[turn] {
       if half.byteCount >= byteCount { return half.address }
       halves[turn] = nil
-      clReleaseMemObject(half.memory)
+      context.release("clReleaseMemObject") { clReleaseMemObject(half.memory) }
     }
     let byteCount = max(byteCount, context.stagingBytes)
     let memory = try context.make("clCreateBuffer", "\(byteCount) bytes of staging") {

@@ -38,7 +38,7 @@ struct JointLayerTests {
     let onCPU = try parts.layer(on: machine), float = try RandomLayer(kind.format, .float, hidden: kind.width, intermediate: 32)
     let onDevice = try MoELayer(configuration: parts.configuration, weights: parts.weights, on: machine, device: .openCL(0))
     let reference = try float.layer(on: machine)
-    var noise = 0.0, power = 0.0
+    var noise = 0.0, power = 0.0, difference = 0.0
     for round in 0..<120 {
       let share = [0, 0.1, 0.5, 0.9, 1][round % 5]
       func home() -> Int? { .random(in: 0..<1, using: &random) < share ? .random(in: 0..<Self.devices, using: &random) : nil }
@@ -62,11 +62,14 @@ struct JointLayerTests {
           let squares = Self.squares(found, expected)
           #expect(squares.noise <= 3e-3 * squares.power, "\(plan)")
           (noise, power) = (noise + squares.noise, power + squares.power)
+          difference += Self.squares(found, try onDevice.bits(states, routing: routing)).noise
         }
         if kind.activations == .float, round % 5 == 4 { #expect(Self.isClose(found, try onDevice.bits(states, routing: routing)), "\(plan)") }
       }
     }
     #expect(noise <= 3e-4 * power)
+    // CPU and device round alike, but for few codes that the last bit of a nonlinearity changes.
+    #expect(onDevice.activations == kind.activations && difference <= 1e-6 * power)
   }
 
   static func states(_ tokens: Int, _ hidden: Int, _ random: inout SeededRandom) throws -> HiddenStates {

@@ -22,6 +22,8 @@ import Testing
       Kind(testDescription: "odd f8_e5m2 by blocks", hidden: 259, intermediate: 301) { rows, columns, number in
         try float8("f8_e5m2", rows, columns, number, [(rows + 4) / 5, (columns + 11) / 12], block: [5, 12])
       },
+      Kind(testDescription: "nvfp4 by factors") { try blocks(WeightFormat(named: "nvfp4")!, $0, $1, $2, factor: Float($2 % 5 + 3) / 7) },
+      Kind(testDescription: "e2m1 by e4m3 and factors") { try nvfp4($0, $1, $2, factor: Float($2 % 5 + 3) / 7) },
       Kind(testDescription: "flat nf4", hidden: 262, intermediate: 106) { try flat($0, $1, $2, block: 64) },
       Kind(testDescription: "flat nf4 by 10", hidden: 256, intermediate: 128) { try flat($0, $1, $2, block: 10) },
       Kind(testDescription: "gptq in act-order", hidden: 128, intermediate: 96) { try gptq($0, $1, $2) },
@@ -52,7 +54,7 @@ import Testing
       configuration.router, weight: (0..<configuration.experts * kind.hidden).map { _ in random.value() }, hidden: kind.hidden)
     let states = try HiddenStates((0..<20 * kind.hidden).map { _ in random.value() }, tokens: 20, hidden: kind.hidden)
     func onCPU(_ activations: ActivationPrecision) throws -> MoELayer {
-      try MoELayer(configuration: configuration, weights: weights, on: LayerFixture.machine, activations: activations, layout: .rows)
+      try MoELayer(configuration: configuration, weights: weights, on: LayerFixture.machine, activations: activations, layout: .panels)
     }
     let expected = try onCPU(.float)(states).values, onInt8 = try onCPU(.int8)
     // What a program's test takes, or an eighth more than the weights and some rows.
@@ -76,7 +78,7 @@ import Testing
 }
 
 /// Blocks of any bytes whose values are neither large nor all small, without scales beside them.
-private func blocks(_ format: WeightFormat, _ rows: Int, _ columns: Int, _ number: Int) throws -> PackedMatrix {
+private func blocks(_ format: WeightFormat, _ rows: Int, _ columns: Int, _ number: Int, factor: Float = 1) throws -> PackedMatrix {
   var random = RandomNumbers(seed: UInt64(number + 1))
   let buffer = AlignedBuffer(byteCount: try format.bytes(values: rows * columns))
   for start in stride(from: 0, to: buffer.bytes.count, by: format.blockBytes) {
@@ -87,7 +89,15 @@ private func blocks(_ format: WeightFormat, _ rows: Int, _ columns: Int, _ numbe
       decoded = try format.decode(UnsafeRawBufferPointer(block), count: format.blockValues)
     } while !decoded.allSatisfy { abs($0) < 16 } || decoded.allSatisfy { abs($0) < 0x1p-8 }
   }
-  return try PackedMatrix(rowsOf: view(.weights(format), [rows, columns], buffer), .init(count: rows))
+  return try PackedMatrix(rowsOf: view(.weights(format), [rows, columns], buffer), .init(count: rows), factor: factor)
+}
+
+private func nvfp4(_ rows: Int, _ columns: Int, _ number: Int, factor: Float) throws -> PackedMatrix {
+  var random = RandomNumbers(seed: UInt64(number + 1))
+  let codes = (0..<rows * columns / 2).map { _ in random.byte() }, type = try #require(WeightFormat(named: "f8_e4m3"))
+  let scales = try type.encode((0..<rows * columns / 16).map { _ in 1 + random.value() / 2 })
+  return try PackedMatrix(
+    nvfp4: view(.u8, [rows, columns / 2], codes), scales: view(.weights(type), [rows, columns / 16], scales), global: view(.f32, [1], [factor]))
 }
 
 private func float8(_ format: String, _ rows: Int, _ columns: Int, _ number: Int, _ shape: [Int], block: [Int]?) throws -> PackedMatrix {

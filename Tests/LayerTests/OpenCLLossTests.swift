@@ -59,6 +59,26 @@ struct OpenCLLossTests {
     #expect(try onCPU.bits(states) == expected)
   }
 
+  /// What a layer gives back goes to the device's thread; whoever asks the device next learns that it is stuck.
+  @Test func aLayerThatCannotBeGivenBackHoldsUpNobody() throws {
+    let fixture = try LayerFixture.named("qwen2_moe"), states = try fixture.input().states
+    let machine = try Machine.current(
+      threads: 1, openCL: OpenCLOptions(deadline: .seconds(2), programs: ProgramCache(folder: OpenCLTests.programs)))
+    let other = try fixture.layer(on: machine, device: .openCL(0))
+    var layer: MoELayer? = try fixture.layer(on: machine, device: .openCL(0))
+    _ = try (layer?(states), other(states))
+    setenv("LAYER_FAIL", "clReleaseMemObject=hang", 1)
+    let start = ContinuousClock.now
+    layer = nil
+    #expect(ContinuousClock.now - start < .seconds(1))
+    let error = try #require(failure { _ = try other(states) })
+    unsetenv("LAYER_FAIL")
+    #expect(ContinuousClock.now - start < .seconds(4))
+    #expect(error.call == "clReleaseMemObject" && error.name == "CL_RUNNING", "\(error)")
+    #expect(failure { _ = try other(states) } == error && machine.notes.contains { $0.contains("is lost: clReleaseMemObject") })
+    #expect(try MoELayer(configuration: other.configuration, weights: other.weights, on: machine).bits(states) == fixture.layer().bits(states))
+  }
+
   private func failure(_ body: () throws -> Void) -> OpenCLError? {
     do { try body() } catch MoEError.openCL(let error) { return error } catch { Issue.record("another error: \(error)") }
     return nil

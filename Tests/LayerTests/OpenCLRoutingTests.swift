@@ -33,13 +33,17 @@ import Testing
       nonFiniteTokens: routing.nonFiniteTokens, output: bits(output))
   }
 
-  @Test(arguments: LayerFixture.all)
-  func devicesRouteAsTheHostDoes(_ fixture: LayerFixture) throws {
+  @Test(arguments: LayerFixture.all, [ActivationPrecision.float, .int8])
+  func devicesRouteAsTheHostDoes(_ fixture: LayerFixture, _ activations: ActivationPrecision) throws {
     let states = try fixture.input().states, workspace = Workspace(), many = (0..<150).map { $0 * 7 % states.tokens }
     let batches = try [states, states.rows([states.tokens - 1]), states.rows(many), states.with(0, .nan)]
     for (routing, other) in zip(Self.routing, Self.others) {
       for device in OpenCLTests.devices {
-        let layer = try fixture.layer(on: routing, device: device), expected = try fixture.layer(on: other, device: device)
+        let layer = try fixture.layer(on: routing, device: device, activations: activations)
+        let expected = try fixture.layer(on: other, device: device, activations: activations)
+        #expect(layer.activations == expected.activations && (layer.activations == activations || fixture.name != "gpt_oss_mxfp4"))
+        // Others have no weights that suit it.
+        guard layer.activations == activations else { continue }
         for batch in batches { #expect(try outcome(layer, batch, workspace) == outcome(expected, batch, workspace), "\(device)") }
       }
       #expect(!routing.notes.contains { $0.contains("routing") }, "\(routing.notes)")

@@ -43,13 +43,17 @@ static void random_blocks(const moe_format *format, int values, uint8_t *codes, 
   }
 }
 
+/// Of the matrices of formats that take one beside their own scales.
+static float factor_of(const moe_format *format) { return strcmp(format->name, "nvfp4") == 0 ? 0.7f : 1; }
+
 /// What the portable kernels make of a product on int8 activations: rows of x weighed, in the order of the plan; down's segments of 256 columns.
 static void multiply_rounded(const moe_format *format, int index, const uint8_t *codes, const float *weighed, float *products) {
   static uint8_t rounded[TOKENS * COLUMNS / 32 * 44];
   static _Alignas(64) float scratch[1 << 14];
   const moe_format_kernels *kernels = &moe_kernels_scalar.formats[index];
   const moe_matrix matrix = {
-      .format = index, .rows = ROWS, .columns = COLUMNS, .row_bytes = COLUMNS / format->block_values * format->block_bytes, .data = codes, .global_scale = 1};
+      .format = index, .rows = ROWS, .columns = COLUMNS, .row_bytes = COLUMNS / format->block_values * format->block_bytes, .data = codes,
+      .global_scale = factor_of(format)};
   kernels->round_int8(weighed, COLUMNS, NULL, TOKENS, 0, COLUMNS, COLUMNS, rounded);
   kernels->gemm_int8(&matrix, 0, ROWS, rounded, TOKENS, SEGMENT, products, ROWS, scratch);
 }
@@ -58,7 +62,10 @@ static void multiply_rounded(const moe_format *format, int index, const uint8_t 
 /// not the CPU's; NaN where an optional program does not build.
 static double run(const moe_format *format, int index, const struct method *method) {
   char with[512];
-  snprintf(with, sizeof with, "-cl-std=CL1.2 -D GROUP_TOKENS=%d %s -D FORMAT=%s -D SCALES=none", TILE, method->options, format->name);
+  const float factor = factor_of(format);
+  snprintf(
+      with, sizeof with, "-cl-std=CL1.2 -D GROUP_TOKENS=%d %s -D FORMAT=%s -D SCALES=%s", TILE, method->options, format->name,
+      factor == 1 ? "none" : "factor");
   const char *names[] = {"tile", "bits", "uneven_levels", "iq_grids", "iq", format->name, "matrix", "expert", "combine"};
   enum { SHARED = sizeof names / sizeof *names, OWN = sizeof method->sources / sizeof *method->sources };
   const char *texts[SHARED + OWN];
@@ -83,7 +90,7 @@ static double run(const moe_format *format, int index, const struct method *meth
     memcpy(&lists[coefficients + i], &coefficient, 4);
   }
   lists[offsets + TOKENS] = TOKENS;
-  place places[2] = {{.row_bytes = (int64_t)bytes / ROWS}};
+  place places[2] = {{.row_bytes = (int64_t)bytes / ROWS, .global_scale = factor}};
   places[1] = places[0];
   cl_mem matrices = buffer(places, sizeof places), up = buffer(codes, bytes), gate = buffer(codes + bytes, bytes);
   cl_mem bias = buffer(biases, sizeof biases), list = buffer(lists, sizeof lists), input = buffer(x, sizeof x), output = buffer(NULL, sizeof y), sum = buffer(NULL, sizeof sums);
@@ -143,7 +150,7 @@ static double run(const moe_format *format, int index, const struct method *meth
         product[p] = biases[p * ROWS + r];
         double squares = 1;
         for (int c = 0; c < COLUMNS; c++) {
-          double part = (double)decoded[(p * ROWS + r) * COLUMNS + c] * x[(TOKENS - 1 - i) * COLUMNS + c] * coefficient;
+          double part = (double)decoded[(p * ROWS + r) * COLUMNS + c] * factor * x[(TOKENS - 1 - i) * COLUMNS + c] * coefficient;
           product[p] += part, squares += part * part;
         }
         norm *= sqrt(squares);
@@ -174,7 +181,7 @@ int main(int count, char **arguments) {
     const moe_format *format = moe_format_at(i);
     if (!moe_opencl_text(format->name)) continue;
     formats++;
-    const moe_matrix matrix = {.format = i, .rows = ROWS, .columns = COLUMNS, .global_scale = 1};
+    const moe_matrix matrix = {.format = i, .rows = ROWS, .columns = COLUMNS, .global_scale = factor_of(format)};
     const bool rounds = moe_kernels_scalar.formats[i].gemm_int8 && moe_takes_rounded(&matrix);
     for (size_t k = 0; k < sizeof methods / sizeof *methods; k++) {
       if (methods[k].rounds && !rounds) continue;

@@ -50,6 +50,10 @@ static cl_int enqueue_unmap(cl_command_queue q, cl_mem buffer, void *address, cl
   cl_int status = status_of("clEnqueueUnmapMemObject");
   return status ? status : driver->clEnqueueUnmapMemObject(q, buffer, address, count, events, event);
 }
+static cl_int release_buffer(cl_mem buffer) {
+  cl_int status = status_of("clReleaseMemObject");
+  return status ? status : driver->clReleaseMemObject(buffer);
+}
 static cl_int flush(cl_command_queue q) {
   cl_int status = status_of("clFlush");
   return status ? status : driver->clFlush(q);
@@ -72,6 +76,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(
   table.clEnqueueNDRangeKernel = enqueue_kernel;
   table.clEnqueueMapBuffer = enqueue_map;
   table.clEnqueueUnmapMemObject = enqueue_unmap;
+  table.clReleaseMemObject = release_buffer;
   table.clFlush = flush;
   *layer = &table;
   *layer_count = sizeof table / sizeof(void *);

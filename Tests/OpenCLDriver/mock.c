@@ -43,8 +43,10 @@ static void *made_by(const char *call, size_t bytes, cl_int *status) {
   return result ? NULL : make(bytes, 0);
 }
 
-static cl_int release(void *handle) {
+static cl_int released(const char *call, void *handle) {
   struct object *object = handle;
+  cl_int status = status_of(call);
+  if (status) return status;
   free(object->memory);
   free(object);
   return CL_SUCCESS;
@@ -149,12 +151,12 @@ static cl_int get_event_info(cl_event e, cl_event_info what, size_t room, void *
   cl_int status = status_of("clGetEventInfo");
   return status ? status : tell(&((struct object *)e)->state, sizeof(cl_int), room, out, size);
 }
-static cl_int release_context(cl_context c) { return release(c); }
-static cl_int release_queue(cl_command_queue q) { return release(q); }
-static cl_int release_buffer(cl_mem m) { return release(m); }
-static cl_int release_program(cl_program p) { return release(p); }
-static cl_int release_kernel(cl_kernel k) { return release(k); }
-static cl_int release_event(cl_event e) { return release(e); }
+static cl_int release_context(cl_context c) { return released("clReleaseContext", c); }
+static cl_int release_queue(cl_command_queue q) { return released("clReleaseCommandQueue", q); }
+static cl_int release_buffer(cl_mem m) { return released("clReleaseMemObject", m); }
+static cl_int release_program(cl_program p) { return released("clReleaseProgram", p); }
+static cl_int release_kernel(cl_kernel k) { return released("clReleaseKernel", k); }
+static cl_int release_event(cl_event e) { return released("clReleaseEvent", e); }
 
 cl_int clIcdGetPlatformIDsKHR(cl_uint room, cl_platform_id *out, cl_uint *count) {
   if (count) *count = 1;

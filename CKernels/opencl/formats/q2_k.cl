@@ -5,6 +5,6 @@ float2 scale_q2_k(const global uchar *row, int column) {
   uchar group = block[column % 256 / 16];
   return halves_at(block, 40) * (float2)(group & 15, -(group >> 4));
 }
-char8 octet_q2_k(const global uchar *row, int column) { return as_char8(codes_of_pairs(row + column / 256 * 84 + 16, column)); }
+#define levels_q2_k(words) plane_##words(block + 16, 2, 32, column)
+PLANES(q2_k, 256, 84)
 LEVELS(q2_k, 0, 3, 16, true)
-QUADS(q2_k)

@@ -6,10 +6,6 @@ float2 scale_q3_k(const global uchar *row, int column) {
   int s = (scales[group % 8] >> 4 * (group / 8) & 15) | (scales[8 + group % 4] >> 2 * (group / 4) & 3) << 4;
   return (float2)(half_at(block, 54) * (s - 32), 0);
 }
-char8 octet_q3_k(const global uchar *row, int column) {
-  const global uchar *block = row + column / 256 * 110;
-  uchar8 third = vload8(0, block + column % 32) >> (uchar)(column % 256 / 32) & (uchar)1;
-  return as_char8(codes_of_pairs(block + 32, column) | third << (uchar)2) - (char)4;
-}
+#define levels_q3_k(words) less_##words(plane_##words(block + 32, 2, 32, column) | plane_##words(block, 1, 32, column) << 2, 4)
+PLANES(q3_k, 256, 110)
 LEVELS(q3_k, -4, 3, 16, false)
-QUADS(q3_k)

@@ -4,6 +4,6 @@ float2 scale_q4_k(const global uchar *row, int column) {
   const global uchar *block = row + column / 256 * 144;
   return halves_at(block, 0) * affine_group(block + 4, column % 256 / 32);
 }
-char8 octet_q4_k(const global uchar *row, int column) { return as_char8(codes_of_64(row + column / 256 * 144 + 16, column)); }
+#define levels_q4_k(words) plane_##words(block + 16, 4, 32, column)
+PLANES(q4_k, 256, 144)
 LEVELS(q4_k, 0, 15, 32, true)
-QUADS(q4_k)

@@ -4,10 +4,6 @@ float2 scale_q5_k(const global uchar *row, int column) {
   const global uchar *block = row + column / 256 * 176;
   return halves_at(block, 0) * affine_group(block + 4, column % 256 / 32);
 }
-char8 octet_q5_k(const global uchar *row, int column) {
-  const global uchar *block = row + column / 256 * 176;
-  uchar8 fifth = vload8(0, block + 16 + column % 32) >> (uchar)(column % 256 / 32) & (uchar)1;
-  return as_char8(codes_of_64(block + 48, column) | fifth << (uchar)4);
-}
+#define levels_q5_k(words) plane_##words(block + 48, 4, 32, column) | plane_##words(block + 16, 1, 32, column) << 4
+PLANES(q5_k, 256, 176)
 LEVELS(q5_k, 0, 31, 32, true)
-QUADS(q5_k)
