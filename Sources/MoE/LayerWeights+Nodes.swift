@@ -21,21 +21,21 @@ extension LayerWeights {
     let cpus = placement.nodes.map { index in
       topology.nodes.first { $0.osIndex == index }.map { $0.processingUnits.filter(topology.limits.cpus.contains) } ?? []
     }
-    let map = NodeMap(cpus: cpus, threads: machine.pool.threads)
+    let map = NodeMap(cpus: cpus, threads: machine.pool.threads, memories: placement.memories.map(\.node))
     func nodes(_ bank: ExpertBank, _ homes: [Placement.Home]) -> BankNodes {
       BankNodes(placement, homes, map: map, intermediate: bank.intermediate, hidden: bank.hidden)
     }
     let plan = PanelPlan(
-      matrices, layout, holdings: holdings(placement, placement.holdings),
-      former: placement.nodes.map { former?.nodes.firstIndex(of: $0) } + [former?.nodes == placement.nodes ? placement.nodes.count : nil])
+      matrices, layout, holdings: holdings(placement, placement.holdings), on: map,
+      former: placement.places.map { former?.places.firstIndex(of: $0) } + [former?.nodes == placement.nodes ? former?.places.count : nil])
     guard !plan.isEmpty else { return (inOnePlace, ["no matrix of the layer takes panels: all stay where they are"]) }
 
     var memory: NodeMemory?, notes: [String] = []
     if topology.source == .machine {
       do throws(TopologyError) { memory = try NodeMemory() } catch { notes.append("weights lie where they were first touched: \(error)") }
     }
-    let homes = placement.nodes.map { [$0] } + [placement.nodes]
-    let buffer = try backend.pack(plan, on: map) { regions in
+    let homes = placement.places.map { [$0] } + [placement.nodes]
+    let buffer = try backend.pack(plan) { regions in
       let refusals = zip(regions, homes).compactMap { region, nodes in region.isEmpty ? nil : memory?.bind(region, to: nodes) }
       notes += refusals.prefix(1)
     }
