@@ -1,5 +1,6 @@
 // Layers on several NUMA nodes: on this machine's where it has some, else on nodes that are made up, where binding does nothing.
 
+import Foundation
 import MoE
 import MoEReference
 import Testing
@@ -178,17 +179,40 @@ import Testing
     }
   }
 
-  @Test func placedFromACache() throws {
+  /// The file that is made of a placed layer is the one that is made of one place, and good for both.
+  @Test(arguments: Placement.Strategy.allCases)
+  func placedFromACache(_ strategy: Placement.Strategy) throws {
     let topology = try #require(Self.topologies.first), machine = try Machine(topology: topology, threads: 2)
-    let folder = try CacheFolder(), fixture = try LayerFixture.named("qwen2_moe"), model = try fixture.model(), states = try fixture.input().states
-    let plain = try fixture.layer(layout: .panels)
-    for (mode, source) in [(LoadMode.mapped, PackedCache.Report.Source.packed), (.mapped, .read), (.copied, .read)] {
-      let layer = try MoELayer(
+    let fixture = try LayerFixture.named("qwen2_moe"), model = try fixture.model(), states = try fixture.input().states
+    let plain = try fixture.layer(layout: .panels), expected = try plain.bits(states)
+    func layer(_ folder: CacheFolder, _ mode: LoadMode, _ isPlaced: Bool) throws -> MoELayer {
+      try MoELayer(
         model, block: model.block(prefix: fixture.prefix()), on: machine, layout: .panels, packedCache: PackedCache(folder: folder.path, mode: mode),
-        placement: Self.placement(.split, plain.configuration.experts, on: topology))
-      #expect(layer.packedCache?.source == source)
-      #expect(try layer.bits(states) == plain.bits(states))
+        placement: isPlaced ? Self.placement(strategy, plain.configuration.experts, on: topology) : nil)
     }
+    let folders = [try CacheFolder(), try CacheFolder()]
+    defer { withExtendedLifetime(folders) {} }
+    for (folder, makesPlaced) in zip(folders, [true, false]) {
+      #expect(try layer(folder, .mapped, makesPlaced).packedCache?.source == .packed)
+      for (mode, isPlaced) in [(LoadMode.mapped, true), (.copied, true), (.mapped, false), (.copied, false)] {
+        let next = try layer(folder, mode, isPlaced)
+        #expect(next.packedCache?.source == .read && next.packedCache?.comparedSource == false)
+        #expect(try next.bits(states) == expected)
+        #expect(next.weights.matrices.contains { !$0.shards.isEmpty } == isPlaced)
+      }
+    }
+    let paths = try folders.map { URL(fileURLWithPath: $0.path).appendingPathComponent(try #require($0.names.first)) }
+    let files = try paths.map { try Data(contentsOf: $0) }
+    #expect(files[0] == files[1])
+    // A damaged file is packed anew.
+    let handle = try FileHandle(forUpdating: paths[0])
+    try handle.seek(toOffset: UInt64(files[0].count - 100))
+    try handle.write(contentsOf: [files[0][files[0].count - 100] ^ 1])
+    try handle.close()
+    let anew = try layer(folders[0], .mapped, true)
+    #expect(anew.packedCache?.source == .packed && anew.packedCache?.refused != nil)
+    #expect(try anew.bits(states) == expected)
+    #expect(try Data(contentsOf: paths[0]) == files[1])
   }
 
   @Test func theWorkspaceHasTheRowsOfEveryExpert() throws {
