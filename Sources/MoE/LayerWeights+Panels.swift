@@ -16,7 +16,7 @@ extension LayerWeights {
   func inPanels(
     by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?, _ placement: Placement?
   ) throws(ShapeError) -> (weights: LayerWeights, report: PackedCache.Report?) {
-    let plan = PanelPlan(matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } })
+    let plan = planInOnePlace(layout, placement)
     guard plan.byteCount > 0 else { return (self, nil) }
     var packed: ArraySlice<PackedMatrix>, report: PackedCache.Report?
     if let cache {
@@ -27,5 +27,10 @@ extension LayerWeights {
       packed = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)[...]
     }
     return (replacingMatrices { _ in packed.removeFirst() }, report)
+  }
+
+  /// Panels of all matrices that take them, but for those of experts on devices.
+  func planInOnePlace(_ layout: WeightLayout?, _ placement: Placement?) -> PanelPlan {
+    PanelPlan(matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } })
   }
 }

@@ -23,7 +23,7 @@ extension MoELayer {
     do { alone = try WorkerPool(threads: 1) } catch { throw .machine("\(error)") }
     let copier = CPUBackend(kernels: machine.kernels, pool: alone)
     let moved = try MoEError.shaping { () throws(ShapeError) in
-      try weights.placed(by: copier, placement, nil, on: machine, after: self.placement)
+      try weights.placed(by: copier, placement, nil, nil, on: machine, after: self.placement)
     }
     guard moved.notes.isEmpty else { throw .placement(.memory(moved.notes)) }
     return MoELayer(self, weights: moved.weights, placement: placement, backend: backend)

@@ -111,8 +111,11 @@ public struct MoELayer: Sendable {
       let cpu = CPUBackend(kernels: machine.kernels, pool: machine.pool, precision: activations)
       let placed = machine.topology.nodes.count > 1 ? placement : nil
       try MoEError.shaping { () throws(ShapeError) in
-        if layout != .rows, placed == nil || packedCache != nil { (weights, report) = try weights.inPanels(by: cpu, layout, packedCache, placement) }
-        if let placed { (weights, notes) = try weights.placed(by: cpu, placed, layout, on: machine) }
+        if let placed {
+          (weights, report, notes) = try weights.placed(by: cpu, placed, layout, packedCache, on: machine)
+        } else if layout != .rows {
+          (weights, report) = try weights.inPanels(by: cpu, layout, packedCache, placement)
+        }
       }
       backend = if let placement, !placement.devices.isEmpty { try weights.joined(cpu, placement, on: machine.openCL) } else { cpu }
     case .blas:

@@ -68,8 +68,11 @@ public struct PackedCache: Sendable, Hashable {
 
   /// The matrices of `plan` in panels: mapped or read from its file, or packed, which makes the file.
   ///
+  /// - Parameter place: copies or packs the plan's matrices to where they are to lie, from a file that then is not mapped; nil for one place.
   /// - Throws: `ShapeError` when there is no memory for the panels.
-  func panels(of plan: PanelPlan, by backend: CPUBackend) throws(ShapeError) -> (matrices: [PackedMatrix], report: Report) {
+  func panels(
+    of plan: PanelPlan, by backend: CPUBackend, placing place: (([PackedMatrix]) throws(ShapeError) -> [PackedMatrix])? = nil
+  ) throws(ShapeError) -> (matrices: [PackedMatrix], report: Report) {
     let key = PackedCacheKey(plan), path = Paths.join(folder, key.name)
     var refused: CheckpointError?, compared = false
     do throws(CheckpointError) {
@@ -79,18 +82,32 @@ public struct PackedCache: Sendable, Hashable {
         try file.expect(plan, backend)
         file.remember(key.identity)
       }
-      let (base, owner) = try file.panels(mode, pool: backend.pool)
-      return (plan.matrices(at: base, owner: owner), Report(path: path, source: .read, refused: nil, comparedSource: compared))
+      let (base, owner) = try file.panels(place == nil ? mode : nil, pool: backend.pool)
+      var matrices = plan.matrices(at: base, owner: owner)
+      if let place {
+        do throws(ShapeError) { matrices = try place(matrices) } catch {
+          throw .invalid(file: path, item: "panels", offset: 0, expected: "panels that can be copied", found: "\(error)")
+        }
+      }
+      return (matrices, Report(path: path, source: .read, refused: nil, comparedSource: compared))
     } catch {
       if !error.isAbsence { refused = error }
     }
     var sum: UInt64 = 0
-    let buffer = try backend.pack(plan, checksum: &sum)
+    let image: PanelImage, matrices: [PackedMatrix]
+    if let place {
+      matrices = try place(plan.matrices)
+      image = PanelImage(of: matrices, in: plan)
+      sum = try backend.checksum(of: plan)
+    } else {
+      let buffer = try backend.pack(plan, checksum: &sum)
+      matrices = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)
+      image = PanelImage(UnsafeRawBufferPointer(buffer.bytes), owner: buffer)
+    }
     var source = Report.Source.packed
     do throws(CheckpointError) {
-      try PackedCacheFile.write(UnsafeRawBufferPointer(buffer.bytes), source: sum, key: key, to: path, pool: backend.pool)
+      try PackedCacheFile.write(image, source: sum, key: key, to: path, pool: backend.pool)
     } catch { source = .packedOnly(error) }
-    let matrices = plan.matrices(at: buffer.bytes.baseAddress!, owner: buffer)
     return (matrices, Report(path: path, source: source, refused: refused, comparedSource: compared))
   }
 }

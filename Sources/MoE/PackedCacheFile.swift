@@ -35,7 +35,7 @@ struct PackedCacheFile {
   let packedIdentity: UInt64?
 
   private static let magic = [UInt8]("MoEpanel".utf8), version: UInt32 = 1, headerBytes = 72, identityOffset = 56
-  private static let blockBytes = 256 << 10, largePage = 2 << 20
+  private static let blockBytes = 256 << 10, largePage = 2 << 20, gatheredBytes = 4 << 20
 
   /// Opens the file and compares everything but the panels.
   ///
@@ -105,38 +105,49 @@ struct PackedCacheFile {
 
   /// The panels, mapped or read, after every block has been compared with its checksum, on all threads.
   ///
+  /// - Parameter mode: nil for a mapping whose pages are not in memory, of panels that are copied elsewhere.
   /// - Throws: `.invalid` naming the first block that differs; `.system`, `.truncated`.
-  func panels(_ mode: LoadMode, pool: WorkerPool) throws(CheckpointError) -> (base: UnsafeRawPointer, owner: AnyObject) {
+  func panels(_ mode: LoadMode?, pool: WorkerPool) throws(CheckpointError) -> (base: UnsafeRawPointer, owner: AnyObject) {
     switch mode {
     case .mapped:
       let whole = try FileBytes(file, mode: .mapped)
       whole.preferLargePages()
       let memory = UnsafeRawBufferPointer(rebasing: whole.bytes[panels...])
-      try compare(memory, pool) { _, _ throws(CheckpointError) in }
+      try compare(pool) { range, _ throws(CheckpointError) in UnsafeRawBufferPointer(rebasing: memory[range]) }
       return (memory.baseAddress!, whole)
     case .copied:
       guard let buffer = AlignedBuffer(mapping: key.byteCount) else {
         throw .system(file: file.path, call: "mmap", code: ENOMEM)
       }
-      try compare(UnsafeRawBufferPointer(buffer.bytes), pool) { block, offset throws(CheckpointError) in
-        try file.read(into: UnsafeMutableRawBufferPointer(mutating: block), at: panels + offset)
-      }
+      try compare(pool) { range, _ throws(CheckpointError) in try read(range, into: buffer.bytes[range]) }
       return (UnsafeRawPointer(buffer.bytes.baseAddress!), buffer)
+    case nil:
+      let whole = try FileBytes(file, mode: .mapped), size = Self.blockBytes, memory = AlignedBuffer(byteCount: pool.threads * size)
+      try compare(pool) { range, worker throws(CheckpointError) in
+        try read(range, into: memory.bytes[worker * size..<worker * size + range.count])
+      }
+      return (whole.bytes.baseAddress! + panels, whole)
     }
   }
 
+  /// Reads some bytes of the panels.
+  private func read(_ range: Range<Int>, into memory: Slice<UnsafeMutableRawBufferPointer>) throws(CheckpointError) -> UnsafeRawBufferPointer {
+    let memory = UnsafeMutableRawBufferPointer(rebasing: memory)
+    try file.read(into: memory, at: panels + range.lowerBound)
+    return UnsafeRawBufferPointer(memory)
+  }
+
+  /// Compares every block, as `fetch` gives it to a worker.
   private func compare(
-    _ memory: UnsafeRawBufferPointer, _ pool: WorkerPool,
-    _ fetch: (_ block: UnsafeRawBufferPointer, _ offset: Int) throws(CheckpointError) -> Void
+    _ pool: WorkerPool, _ fetch: (_ range: Range<Int>, _ worker: Int) throws(CheckpointError) -> UnsafeRawBufferPointer
   ) throws(CheckpointError) {
     let first = Mutex<(block: Int, error: CheckpointError)?>(nil)
-    nonisolated(unsafe) let memory = memory
-    pool.run(tasks: blocks.count) { index, _ in
+    pool.run(tasks: blocks.count) { index, worker in
       do throws(CheckpointError) {
-        let block = memory.block(index, of: Self.blockBytes), offset = index * Self.blockBytes
-        try fetch(block, offset)
+        let range = Self.block(index, of: key.byteCount), block = try fetch(range, worker)
         guard Checksum.of(block, seed: UInt64(index)) == blocks[index] else {
-          throw .invalid(file: file.path, item: "panels", offset: panels + offset, expected: "the checksum of \(block.count) bytes", found: "another")
+          throw .invalid(
+            file: file.path, item: "panels", offset: panels + range.lowerBound, expected: "the checksum of \(range.count) bytes", found: "another")
         }
       } catch {
         first.withLock { if $0.map({ index < $0.block }) ?? true { $0 = (index, error) } }
@@ -145,11 +156,13 @@ struct PackedCacheFile {
     if let error = first.withLock({ $0?.error }) { throw error }
   }
 
+  private static func block(_ index: Int, of bytes: Int) -> Range<Int> { index * blockBytes..<min(bytes, (index + 1) * blockBytes) }
+
   /// Writes the file of `panels`, which came from bytes with the checksum `source`: whole and under its name, or not at all.
   ///
   /// - Throws: `CheckpointError`: no room, a folder that cannot be written, another writer, a checkpoint that has changed meanwhile.
   static func write(
-    _ memory: UnsafeRawBufferPointer, source: UInt64, key: PackedCacheKey, to path: String, pool: WorkerPool
+    _ panels: PanelImage, source: UInt64, key: PackedCacheKey, to path: String, pool: WorkerPool
   ) throws(CheckpointError) {
     guard key.files.allSatisfy(\.isUnchanged) else {
       throw .invalid(file: path, item: "source", offset: 0, expected: "a checkpoint that stays as it is", found: "one that changed while it was packed")
@@ -158,10 +171,14 @@ struct PackedCacheFile {
     if let free = Paths.freeBytes(in: Paths.folder(of: path)), free < places.end {
       throw .invalid(file: path, item: "file", offset: 0, expected: "\(places.end) bytes of room", found: "\(free)")
     }
+    let memory = AlignedBuffer(byteCount: panels.isWhole ? 0 : max(pool.threads * blockBytes, gatheredBytes))
     var blocks = [UInt64](repeating: 0, count: places.blocks)
     blocks.withUnsafeMutableBufferPointer { blocks in
-      nonisolated(unsafe) let blocks = blocks, memory = memory
-      pool.run(tasks: blocks.count) { index, _ in blocks[index] = Checksum.of(memory.block(index, of: blockBytes), seed: UInt64(index)) }
+      nonisolated(unsafe) let blocks = blocks
+      pool.run(tasks: blocks.count) { index, worker in
+        let own = UnsafeMutableRawBufferPointer(rebasing: memory.bytes.dropFirst(worker * blockBytes))
+        blocks[index] = Checksum.of(panels.bytes(block(index, of: key.byteCount), gatheredIn: own), seed: UInt64(index))
+      }
     }
     let gap = [UInt8](repeating: 0, count: places.table - headerBytes - key.description.count)
     let table = key.description + gap + UInt64.bytes(blocks)
@@ -174,7 +191,11 @@ struct PackedCacheFile {
     header += UInt64.bytes([identity, seal(identity, of: header)])
     try file.write(header + table)
     try file.skip(to: places.panels)
-    try file.write(memory)
+    // In one go, or in pieces large enough for the file system's large pages.
+    let step = panels.isWhole ? key.byteCount : gatheredBytes
+    for first in stride(from: 0, to: key.byteCount, by: step) {
+      try file.write(panels.bytes(first..<min(first + step, key.byteCount), gatheredIn: memory.bytes))
+    }
     try file.seal(synced: false)
     try file.publish()
   }
@@ -192,11 +213,5 @@ struct PackedCacheFile {
       panels = (tableEnd + largePage - 1) / largePage * largePage
       end = panels + key.byteCount
     }
-  }
-}
-
-extension UnsafeRawBufferPointer {
-  fileprivate func block(_ index: Int, of size: Int) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: self[index * size..<Swift.min(count, (index + 1) * size)])
   }
 }

@@ -45,7 +45,7 @@ package final class BankNodes: @unchecked Sendable {
     self.bounds.initialize(from: flat, count: flat.count)
     copies = .allocate(capacity: experts)
     for (expert, home) in homes.enumerated() {
-      let whole = if case .nodes(let nodes) = home { nodes } else { [Int]() }
+      let whole = if case .nodes(let places) = home { places.map(placement.node) } else { [Int]() }
       (copies + expert).initialize(to: whole.reduce(0) { $0 | 1 << UInt64($1) })
     }
   }

@@ -17,9 +17,9 @@ package struct BorrowedMatrix {
   /// True when kernels on rounded activations can read the matrix, where its format has them.
   package var suitsRounded: Bool
 
-  /// The matrix as node `node` reads it; it and the bias have to outlive the value.
-  package init(_ source: PackedMatrix, bias: [Float]? = nil, on node: Int = 0) {
-    let shard = source.shard(on: node)
+  /// The matrix as a node reads it that computes from `places`; it and the bias have to outlive the value.
+  package init(_ source: PackedMatrix, bias: [Float]? = nil, in places: [Int] = [0]) {
+    let shard = source.shard(in: places)
     (matrix, firstRow) = (source.borrowed(shard), shard.rows.lowerBound)
     self.bias = bias.flatMap { $0.withUnsafeBufferPointer { $0.baseAddress } }
     order = source.inputOrder.flatMap { $0.withUnsafeBufferPointer { $0.baseAddress } }
@@ -57,12 +57,13 @@ package final class BorrowedExperts: @unchecked Sendable {
     let count = nodes?.map.count ?? 1
     values = .allocate(capacity: count * experts.count)
     for node in 0..<count {
+      let places = nodes?.map.places[node] ?? [0]
       for (index, expert) in experts.enumerated() {
-        let up = BorrowedMatrix(expert.up, bias: expert.upBias, on: node)
+        let up = BorrowedMatrix(expert.up, bias: expert.upBias, in: places)
         (values + node * experts.count + index).initialize(
           to: BorrowedExpert(
-            gate: expert.gate.map { BorrowedMatrix($0, bias: expert.gateBias, on: node) } ?? up, up: up,
-            down: BorrowedMatrix(expert.down, bias: expert.downBias, on: node)))
+            gate: expert.gate.map { BorrowedMatrix($0, bias: expert.gateBias, in: places) } ?? up, up: up,
+            down: BorrowedMatrix(expert.down, bias: expert.downBias, in: places)))
       }
     }
   }

@@ -36,7 +36,7 @@ public struct PackedMatrix: @unchecked Sendable {
   private let global: Float
   let data: UnsafeRawPointer
   let owner: AnyObject
-  /// What each node of a placement holds, and last what they share; empty for panels in one place and for rows.
+  /// What each place of a placement holds, and last what the nodes share; empty for panels in one place and for rows.
   package let shards: [PanelShard]
 
   /// - Parameters:
@@ -66,7 +66,7 @@ public struct PackedMatrix: @unchecked Sendable {
     self.init(panelsOf: source, data: data, shards: [], owner: owner)
   }
 
-  /// The same matrix in panels that several nodes hold, and last what these share; every row is in some shard.
+  /// The same matrix in panels in several places, and last what the nodes share; every row is in some shard.
   package init(panelsOf source: PackedMatrix, shards: [PanelShard]) {
     let largest = shards.max { $0.rows.count < $1.rows.count }!
     self.init(panelsOf: source, data: largest.data, shards: shards, owner: largest.owner)

@@ -1,9 +1,9 @@
-// Matrices that lie on several NUMA nodes: which rows each node holds, and where.
+// Matrices that lie on several NUMA nodes: which rows each place holds, and where.
 
 internal import CMoEKernels
 internal import MoETensors
 
-/// Rows of a matrix in panels on one node; none where the node holds nothing of it.
+/// Rows of a matrix in panels in one place of a placement; none where nothing of it lies there.
 package struct PanelShard: @unchecked Sendable {
   /// Whole panels but for the last of the matrix.
   package let rows: Range<Int>
@@ -18,10 +18,10 @@ extension PackedMatrix {
   /// The shard that holds a row; the first of several copies.
   func shard(holding row: Int) -> PanelShard { shards.first { $0.rows.contains(row) } ?? whole }
 
-  /// Rows that node `node` can read, with their codes: those of its shard, else of what every node shares.
-  func shard(on node: Int) -> PanelShard {
-    guard shards.indices.contains(node) else { return whole }
-    return shards[node].rows.isEmpty ? shards.last! : shards[node]
+  /// Rows that a node can read, with their codes: those in the first of its places that has some, else what every node shares.
+  func shard(in places: [Int]) -> PanelShard {
+    guard let last = shards.last else { return whole }
+    return places.lazy.map { shards[$0] }.first { !$0.rows.isEmpty } ?? last
   }
 
   private var whole: PanelShard { PanelShard(rows: 0..<rows, data: data, owner: owner) }
@@ -49,9 +49,10 @@ extension PackedMatrix {
     UnsafeRawBufferPointer(start: shard.data, count: panelBytes(rows: shard.rows.count))
   }
 
-  /// The same matrix in one place: itself, but a copy where no node holds all of it.
+  /// The same matrix in one place: a copy where none holds all of it.
   package var gathered: PackedMatrix {
-    guard !shards.isEmpty, !shards.contains(where: { $0.rows.count == rows }) else { return self }
+    guard !shards.isEmpty else { return self }
+    if let full = shards.first(where: { $0.rows.count == rows }) { return PackedMatrix(panelsOf: self, data: full.data, owner: full.owner) }
     let buffer = AlignedBuffer(byteCount: panelBytes)
     var end = 0
     while end < rows {

@@ -9,13 +9,16 @@ internal import Synchronization
 /// Where matrices come to lie as panels in one buffer; those that take none stay as they are.
 package struct PanelPlan: Sendable {
   package let matrices: [PackedMatrix]
-  /// Bytes of the buffer: those of each node, and last those that the nodes share; one range for panels in one place.
+  /// Bytes of the buffer: those of each place, and last those that the nodes share; one range for panels in one place.
   package let regions: [Range<Int>]
   /// For every matrix what each region holds of it; none where it stays as it is.
   private let shards: [[Shard]]
+  /// Those of each node's regions together.
   fileprivate let pieces: [Piece]
-  /// Pieces of each region.
-  fileprivate let regionPieces: [Range<Int>]
+  /// The nodes that pack, nil for panels in one place.
+  fileprivate let nodes: NodeMap?
+  /// Pieces of each node, what the nodes share being the last one's.
+  fileprivate let nodePieces: [Range<Int>]
 
   /// Rows of a matrix, and where the first one's panel lies in the buffer, or the shard that has them already.
   private struct Shard {
@@ -33,17 +36,21 @@ package struct PanelPlan: Sendable {
 
   /// - Parameters:
   ///   - layout: panels, or nil for panels where they grow a matrix by an eighth at most.
-  ///   - holdings: for every matrix the rows that each region holds: the nodes', and last what they share; none for a matrix that stays as it is.
+  ///   - holdings: for every matrix the rows that each region holds: the places', and last what they share; none for a matrix that stays as it is.
   ///     Nil for all rows in one. With several regions, matrices that lie in panels already are copied.
+  ///   - nodes: those whose workers pack a part of the regions; nil for one place.
   ///   - former: for each of these regions which shard of matrices that lie on nodes already is there: what has the same rows stays. Empty for none.
-  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, former: [Int?] = []) {
-    var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [Piece] = [], regions: [Range<Int>] = [], regionPieces: [Range<Int>] = []
-    let count = holdings.flatMap { $0.lazy.map(\.count).max() } ?? 1
+  package init(
+    _ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, on nodes: NodeMap? = nil, former: [Int?] = []
+  ) {
+    var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [[Piece]] = [], regions: [Range<Int>] = []
+    let count = nodes.map { $0.places.joined().count + 1 } ?? 1
     var end = 0
-    for region in 0..<max(1, count) {
+    for region in 0..<count {
       // A large page is one node's.
       if region > 0 { end = (end + largePage - 1) / largePage * largePage }
-      let start = end, first = pieces.count
+      let start = end
+      pieces.append([])
       for (index, matrix) in matrices.enumerated() {
         guard matrix.layout(layout) == .panels, matrix.layout == .rows || count > 1 else { continue }
         let parts = holdings?[index] ?? [0..<matrix.rows]
@@ -55,13 +62,19 @@ package struct PanelPlan: Sendable {
           continue
         }
         shards[index].append(Shard(rows: rows, place: end, held: nil))
-        pieces += Self.pieces(of: matrix, index, rows, at: end)
+        pieces[region] += Self.pieces(of: matrix, index, rows, at: end)
         end += (matrix.panelBytes(rows: rows.count) + 63) / 64 * 64
       }
       regions.append(start..<end)
-      regionPieces.append(first..<pieces.count)
     }
-    (self.matrices, self.shards, self.pieces, self.regions, self.regionPieces) = (matrices, shards, pieces, regions, regionPieces)
+    (self.matrices, self.shards, self.regions, self.nodes) = (matrices, shards, regions, nodes)
+    var order = nodes?.places ?? [[]]
+    order[order.count - 1].append(regions.count - 1)
+    self.pieces = order.joined().flatMap { pieces[$0] }
+    nodePieces = order.reduce(into: []) { ranges, regions in
+      let first = ranges.last?.upperBound ?? 0
+      ranges.append(first..<first + regions.reduce(0) { $0 + pieces[$1].count })
+    }
   }
 
   private static func pieces(of matrix: PackedMatrix, _ index: Int, _ rows: Range<Int>, at place: Int) -> [Piece] {
@@ -78,10 +91,11 @@ package struct PanelPlan: Sendable {
   /// Bytes of the buffer.
   package var byteCount: Int { regions.last!.upperBound }
 
+  /// For every matrix its place in a buffer of panels in one place; nil where it stays as it is.
+  package var places: [Int?] { shards.map(\.first?.place) }
+
   /// The matrices that get panels in one place, with their places in the buffer, in its order.
-  package var packed: [(matrix: PackedMatrix, place: Int)] {
-    zip(matrices, shards).compactMap { matrix, shards in shards.first.map { (matrix, $0.place) } }
-  }
+  package var packed: [(matrix: PackedMatrix, place: Int)] { zip(matrices, places).compactMap { matrix, place in place.map { (matrix, $0) } } }
 
   /// True where no matrix gets panels.
   package var isEmpty: Bool { shards.allSatisfy(\.isEmpty) }
@@ -115,12 +129,10 @@ extension CPUBackend {
   ///
   /// - Parameters:
   ///   - checksum: set, unless nil, to the checksum of the published bytes that were packed: see `checksum(of:)`.
-  ///   - nodes: whose workers pack the regions of a plan that has some.
   ///   - bind: sees the regions before they are touched.
   /// - Throws: `ShapeError` when there is no memory for the panels, or a file cannot be read.
   package func pack(
-    _ plan: PanelPlan, checksum: UnsafeMutablePointer<UInt64>? = nil, on nodes: NodeMap? = nil,
-    binding bind: ([UnsafeMutableRawBufferPointer]) -> Void = { _ in }
+    _ plan: PanelPlan, checksum: UnsafeMutablePointer<UInt64>? = nil, binding bind: ([UnsafeMutableRawBufferPointer]) -> Void = { _ in }
   ) throws(ShapeError) -> AlignedBuffer {
     guard let buffer = plan.byteCount > 0 ? AlignedBuffer(mapping: plan.byteCount) : AlignedBuffer(byteCount: 0) else {
       throw ShapeError(tensor: "weights in panels", reason: "there is no memory for \(plan.byteCount) bytes")
@@ -129,7 +141,7 @@ extension CPUBackend {
     let base = buffer.bytes.baseAddress!
     let memory = GrowableBuffer(), scratch = StageScratch(workers: pool.threads, columns: 0, reorders: false, in: memory)
     defer { withExtendedLifetime(memory) {} }
-    let sums = try read(plan, summing: checksum != nil, on: nodes) { piece, codes, worker in
+    let sums = try read(plan, summing: checksum != nil) { piece, codes, worker in
       let matrix = plan.matrices[piece.matrix], kernel = kernels.row.pointee.formats[Int(matrix.format.index)], panels = base + piece.place
       if matrix.layout == .panels { return panels.copyMemory(from: codes.baseAddress!, byteCount: codes.count) }
       var source = matrix.borrowed(from: piece.rows.lowerBound, codes: codes.baseAddress!)
@@ -149,7 +161,7 @@ extension CPUBackend {
   /// Pieces of mapped files are read into memory of the worker, which stays in its cache: mapping their pages and giving them back costs
   /// more than the copy.
   private func read(
-    _ plan: PanelPlan, summing: Bool, on nodes: NodeMap? = nil,
+    _ plan: PanelPlan, summing: Bool,
     _ body: (_ piece: PanelPlan.Piece, _ codes: UnsafeRawBufferPointer, _ worker: Int) -> Void
   ) throws(ShapeError) -> [UInt64] {
     var readers: [ObjectIdentifier: (any FileReading)?] = [:]
@@ -166,7 +178,7 @@ extension CPUBackend {
     sums.withUnsafeMutableBufferPointer { sums in
       nonisolated(unsafe) let sums = sums
       withoutActuallyEscaping(body) { body in
-        let work = ReadWork(regions: plan.regionPieces, nodes: nodes) { index, worker in
+        let work = ReadWork(nodePieces: plan.nodePieces, nodes: plan.nodes) { index, worker in
           let piece = plan.pieces[index], matrix = plan.matrices[piece.matrix]
           var codes = matrix.bytes(of: piece.rows)
           if let (reader, file) = files[piece.matrix] {
@@ -191,15 +203,13 @@ extension CPUBackend {
   }
 }
 
-/// The pieces of a plan, by region; what the nodes share is the last one's.
+/// The pieces of a plan.
 private struct ReadWork: PieceWork {
-  let regions: [Range<Int>], nodes: NodeMap?
+  let nodePieces: [Range<Int>], nodes: NodeMap?
   let body: (_ piece: Int, _ worker: Int) -> Void
 
-  var pieces: Int { regions.last!.upperBound }
-  func pieces(of node: Int) -> Range<Int> {
-    regions[node].lowerBound..<(node + 1 == nodes?.count ? pieces : regions[node].upperBound)
-  }
+  var pieces: Int { nodePieces.last!.upperBound }
+  func pieces(of node: Int) -> Range<Int> { nodes == nil ? 0..<pieces : nodePieces[node] }
   func perform(piece: Int, worker: Int, node: Int) { body(piece, worker) }
 }
 

@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct AdaptiveLayerTests {
   static func randomPlacement(_ experts: Int, on topology: Topology, _ random: inout SeededRandom) -> Placement {
-    let nodes = topology.nodes.map(\.osIndex).filter { $0 == 0 || Bool.random(using: &random) }
+    let nodes = PlacedLayerTests.computing(topology).map(\.osIndex).filter { $0 == 0 || Bool.random(using: &random) }
     func home() -> Placement.Home {
       let copies = nodes.indices.filter { _ in Bool.random(using: &random) }
       return [.split, .interleaved, .nodes(copies.isEmpty ? [0] : copies)].randomElement(using: &random)!

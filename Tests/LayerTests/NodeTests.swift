@@ -8,7 +8,8 @@ import Testing
 @Suite(.enabled(if: PlacedLayerTests.hasNodes, "this machine has one NUMA node"), .serialized)
 struct NodeTests {
   private let topology = Topology.current()
-  private var nodes: [Int] { topology.nodes.map(\.osIndex) }
+  private var computing: [NUMANode] { PlacedLayerTests.computing(topology) }
+  private var nodes: [Int] { computing.map(\.osIndex) }
 
   @Test(arguments: [Placement.Strategy.isolate, .wholeExperts, .split, .mirror])
   func pagesLieWhereTheyArePlanned(_ strategy: Placement.Strategy) throws {
@@ -24,6 +25,31 @@ struct NodeTests {
       }
     }
     #expect(held == (strategy == .isolate ? [nodes.last!] : Set(nodes)))
+  }
+
+  /// Experts planned for the memory of a node without cores lie there, with the bits of none.
+  @Test(.enabled(if: PlacedLayerTests.topologies[0].ownCores.contains(0), "every node has cores"))
+  func expertsLieInMemoryAlone() throws {
+    let memory = try NodeMemory(), parts = try RandomLayer("q8_0", .int8), machine = try Machine(topology: topology)
+    let plain = try parts.layer(on: machine), states = try PlacedLayerTests.states(5, plain.hidden)
+    var model = try MachineModel(topology)
+    model.memories[0].bandwidth = 1e12
+    model.memories[0].memoryBytes = plain.sizes.bytes / 4
+    for strategy in [Placement.Strategy.split, .wholeExperts, .isolate] {
+      let plan = try Planner(model).plan(plain.sizes, loads: [Array(repeating: 0, count: parts.experts)], only: strategy)
+      let placement = plan.placements[0], layer = try parts.layer(on: machine, placement)
+      #expect(layer.placementNotes == [] && placement.memories.map(\.osIndex) == [model.memories[0].osIndex])
+      var there = 0
+      for matrix in layer.weights.matrices {
+        for (place, shard) in zip(placement.places, matrix.shards) where !shard.rows.isEmpty {
+          #expect(memory.nodes(of: matrix.bytes(of: shard)) == [place])
+          if place == model.memories[0].osIndex { there += 1 }
+        }
+      }
+      #expect(there > 0)
+      #expect(try layer.bits(states) == plain.bits(states))
+      print("memory alone: \(there) matrices on node \(model.memories[0].osIndex), \(strategy.rawValue)")
+    }
   }
 
   /// Experts that move lie on the new node's pages, those that stay where they were; a node without room leaves the layer as it is.
@@ -42,7 +68,7 @@ struct NodeTests {
     for matrix in layers[0].weights.matrices {
       for (node, shard) in zip(nodes, matrix.shards) where !shard.rows.isEmpty { #expect(memory.nodes(of: matrix.bytes(of: shard)) == [node]) }
     }
-    let node = topology.nodes.last!, full = try #require(AlignedBuffer(mapping: node.memoryBytes)), inForce = layers[0].placement
+    let node = computing.last!, full = try #require(AlignedBuffer(mapping: node.memoryBytes)), inForce = layers[0].placement
     #expect(memory.bind(full.bytes, to: [node.osIndex]) == nil)
     full.bytes.initializeMemory(as: UInt8.self, repeating: 1)
     #expect { try layers.move(0, to: PlacedLayerTests.placement(.isolate, parts.experts, on: topology)) } throws: {
@@ -75,17 +101,17 @@ struct NodeTests {
     #expect(pool.notes == [])
     var workers = [Int](repeating: 0, count: nodes.count)
     for worker in 1..<threads {
-      let node = topology.nodes.firstIndex { masks[worker].allSatisfy($0.processingUnits.contains) }
+      let node = computing.firstIndex { masks[worker].allSatisfy($0.processingUnits.contains) }
       #expect(node != nil, "\(masks[worker])")
       if let node { workers[node] += 1 }
     }
-    #expect(zip(workers, topology.nodes).allSatisfy { $0 <= $1.processingUnits.count })
+    #expect(zip(workers, computing).allSatisfy { $0 <= $1.processingUnits.count })
     #expect(workers.max()! - workers.min()! <= 1)
   }
 
   /// A node without room for its weights: the rest lies elsewhere, which is said.
   @Test func aFullNodeOverflows() throws {
-    let memory = try NodeMemory(), node = topology.nodes.last!, buffer = try #require(AlignedBuffer(mapping: node.memoryBytes))
+    let memory = try NodeMemory(), node = computing.last!, buffer = try #require(AlignedBuffer(mapping: node.memoryBytes))
     #expect(memory.bind(buffer.bytes, to: [node.osIndex]) == nil)
     buffer.bytes.initializeMemory(as: UInt8.self, repeating: 1)
     let strays = memory.strays(in: UnsafeRawBufferPointer(buffer.bytes), from: [node.osIndex])

@@ -1,5 +1,6 @@
 // Layers on several NUMA nodes: on this machine's where it has some, else on nodes that are made up, where binding does nothing.
 
+import Foundation
 import MoE
 import MoEReference
 import Testing
@@ -22,10 +23,13 @@ import Testing
     }
   }
 
+  /// The nodes with cores.
+  static func computing(_ topology: Topology) -> [NUMANode] { zip(topology.nodes, topology.ownCores).filter { $1 > 0 }.map(\.0) }
+
   static func placement(_ strategy: Placement.Strategy, _ experts: Int, on topology: Topology, shares: [Int]? = nil) -> Placement {
-    let nodes = topology.nodes.count
+    let computing = computing(topology), nodes = computing.count
     return Placement(
-      strategy: strategy, nodes: topology.nodes.map(\.osIndex), shares: shares ?? .init(repeating: 1, count: nodes),
+      strategy: strategy, nodes: computing.map(\.osIndex), shares: shares ?? .init(repeating: 1, count: nodes),
       experts: (0..<experts).map { home(strategy, of: $0, nodes) }, shared: home(strategy, of: 1, nodes), machine: topology.fingerprint)
   }
 
@@ -64,7 +68,7 @@ import Testing
       let parts = try RandomLayer(format, activations), plain = try parts.layer(on: Machine.current(threads: 2, kernels: kernels))
       let states = try tokens.map { try Self.states($0, plain.hidden) }, expected = try states.map { try plain.bits($0) }
       for topology in Self.topologies {
-        let shares = [nil, (0..<topology.nodes.count).map { 1 + $0 * $0 }]
+        let shares = [nil, Self.computing(topology).indices.map { 1 + $0 * $0 }]
         for (machine, shares) in zip(try Self.machines(topology, kernels: kernels), shares + [nil]) {
           let placement = Self.placement(strategy, parts.experts, on: topology, shares: shares), layer = try parts.layer(on: machine, placement)
           #expect(layer.placement == placement)
@@ -83,7 +87,7 @@ import Testing
     for topology in Self.topologies {
       let machines = try Self.machines(topology)
       for round in 0..<24 {
-        let nodes = topology.nodes.map(\.osIndex).filter { $0 == 0 || Bool.random(using: &random) }
+        let nodes = Self.computing(topology).map(\.osIndex).filter { $0 == 0 || Bool.random(using: &random) }
         func home() -> Placement.Home {
           let copies = nodes.indices.filter { _ in Bool.random(using: &random) }
           return [.split, .interleaved, .nodes(copies.isEmpty ? [0] : copies)].randomElement(using: &random)!
@@ -92,6 +96,42 @@ import Testing
           strategy: .split, nodes: nodes, shares: nodes.map { _ in .random(in: 1...9, using: &random) },
           experts: (0..<parts.experts).map { _ in home() }, shared: home(), machine: topology.fingerprint)
         let layer = try parts.layer(on: machines[round % machines.count], placement)
+        for (states, expected) in zip(states, expected) { #expect(try layer.bits(states) == expected, "\(placement)") }
+      }
+    }
+  }
+
+  /// Experts in memory of nodes without cores: this machine's where it has some, else made up.
+  @Test func randomPlacementsInMemoriesHaveTheBitsOfNone() throws {
+    var random = SeededRandom(seed: 13)
+    let parts = try RandomLayer("q8_0", .int8), plain = try parts.layer(on: LayerFixture.machine)
+    let states = try [1, 7, 90].map { try Self.states($0, plain.hidden) }, expected = try states.map { try plain.bits($0) }
+    let own = Self.topologies.filter { $0.ownCores.contains(0) }
+    for topology in try own.isEmpty ? [Topology(synthetic: "pack:2 [numa] [numa] core:1 pu:1")] : own {
+      let machines = try Self.machines(topology), nodes = Self.computing(topology).map(\.osIndex)
+      let memories = topology.nodes.indices.compactMap { index in
+        topology.reader(of: index).map { reader in
+          Placement.Memory(osIndex: topology.nodes[index].osIndex, node: nodes.firstIndex(of: topology.nodes[reader].osIndex)!)
+        }
+      }
+      #expect(!memories.isEmpty)
+      for round in 0..<24 {
+        func place(_ node: Int) -> Int {
+          ([node] + memories.indices.filter { memories[$0].node == node }.map { nodes.count + $0 }).randomElement(using: &random)!
+        }
+        func home() -> Placement.Home {
+          let copies = nodes.indices.filter { _ in Bool.random(using: &random) }, places = (copies.isEmpty ? [0] : copies).map(place)
+          return [.split, .interleaved, .nodes(places.sorted()), .parts(nodes.indices.map(place))].randomElement(using: &random)!
+        }
+        let placement = Placement(
+          strategy: .split, nodes: nodes, memories: memories, shares: nodes.map { _ in .random(in: 1...9, using: &random) },
+          experts: (0..<parts.experts).map { _ in home() }, shared: home(), machine: topology.fingerprint)
+        let isMoved = round % 2 == 1, first = isMoved ? Self.placement(.split, parts.experts, on: topology) : placement
+        var layer = try parts.layer(on: machines[round % machines.count], first)
+        if isMoved { layer = try layer.moved(to: placement) }
+        for (matrix, home) in zip(layer.weights.experts.experts.map(\.up), placement.experts) {
+          #expect(matrix.shards.map(\.rows) == placement.holdings(of: home, rows: matrix.rows))
+        }
         for (states, expected) in zip(states, expected) { #expect(try layer.bits(states) == expected, "\(placement)") }
       }
     }
@@ -125,9 +165,10 @@ import Testing
     let parts = try RandomLayer("q8_0", .int8), plain = try parts.layer(on: machine), states = try Self.states(5, plain.hidden)
     let split = try parts.layer(on: machine, Self.placement(.split, parts.experts, on: topology))
     let mirror = try parts.layer(on: machine, Self.placement(.mirror, parts.experts, on: topology))
+    let whole = try parts.layer(on: machine, Self.placement(.wholeExperts, parts.experts, on: topology))
     #expect(split.weights.residentBytes == plain.weights.residentBytes)
-    #expect(zip(mirror.weights.matrices, plain.weights.matrices).allSatisfy { $0.residentBytes == topology.nodes.count * $1.residentBytes })
-    for layer in [split, mirror] {
+    #expect(zip(mirror.weights.matrices, plain.weights.matrices).allSatisfy { $0.residentBytes == mirror.placement!.nodes.count * $1.residentBytes })
+    for layer in [split, mirror, whole] {
       #expect(zip(layer.weights.matrices, plain.weights.matrices).allSatisfy { $0.decoded() == $1.decoded() })
       // The same weights without a placement, and experts taken out of their bank.
       let again = try MoELayer(configuration: layer.configuration, weights: layer.weights, on: LayerFixture.machine, activations: .int8)
@@ -138,17 +179,40 @@ import Testing
     }
   }
 
-  @Test func placedFromACache() throws {
+  /// The file that is made of a placed layer is the one that is made of one place, and good for both.
+  @Test(arguments: Placement.Strategy.allCases)
+  func placedFromACache(_ strategy: Placement.Strategy) throws {
     let topology = try #require(Self.topologies.first), machine = try Machine(topology: topology, threads: 2)
-    let folder = try CacheFolder(), fixture = try LayerFixture.named("qwen2_moe"), model = try fixture.model(), states = try fixture.input().states
-    let plain = try fixture.layer(layout: .panels)
-    for (mode, source) in [(LoadMode.mapped, PackedCache.Report.Source.packed), (.mapped, .read), (.copied, .read)] {
-      let layer = try MoELayer(
+    let fixture = try LayerFixture.named("qwen2_moe"), model = try fixture.model(), states = try fixture.input().states
+    let plain = try fixture.layer(layout: .panels), expected = try plain.bits(states)
+    func layer(_ folder: CacheFolder, _ mode: LoadMode, _ isPlaced: Bool) throws -> MoELayer {
+      try MoELayer(
         model, block: model.block(prefix: fixture.prefix()), on: machine, layout: .panels, packedCache: PackedCache(folder: folder.path, mode: mode),
-        placement: Self.placement(.split, plain.configuration.experts, on: topology))
-      #expect(layer.packedCache?.source == source)
-      #expect(try layer.bits(states) == plain.bits(states))
+        placement: isPlaced ? Self.placement(strategy, plain.configuration.experts, on: topology) : nil)
     }
+    let folders = [try CacheFolder(), try CacheFolder()]
+    defer { withExtendedLifetime(folders) {} }
+    for (folder, makesPlaced) in zip(folders, [true, false]) {
+      #expect(try layer(folder, .mapped, makesPlaced).packedCache?.source == .packed)
+      for (mode, isPlaced) in [(LoadMode.mapped, true), (.copied, true), (.mapped, false), (.copied, false)] {
+        let next = try layer(folder, mode, isPlaced)
+        #expect(next.packedCache?.source == .read && next.packedCache?.comparedSource == false)
+        #expect(try next.bits(states) == expected)
+        #expect(next.weights.matrices.contains { !$0.shards.isEmpty } == isPlaced)
+      }
+    }
+    let paths = try folders.map { URL(fileURLWithPath: $0.path).appendingPathComponent(try #require($0.names.first)) }
+    let files = try paths.map { try Data(contentsOf: $0) }
+    #expect(files[0] == files[1])
+    // A damaged file is packed anew.
+    let handle = try FileHandle(forUpdating: paths[0])
+    try handle.seek(toOffset: UInt64(files[0].count - 100))
+    try handle.write(contentsOf: [files[0][files[0].count - 100] ^ 1])
+    try handle.close()
+    let anew = try layer(folders[0], .mapped, true)
+    #expect(anew.packedCache?.source == .packed && anew.packedCache?.refused != nil)
+    #expect(try anew.bits(states) == expected)
+    #expect(try Data(contentsOf: paths[0]) == files[1])
   }
 
   @Test func theWorkspaceHasTheRowsOfEveryExpert() throws {

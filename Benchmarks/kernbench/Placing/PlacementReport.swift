@@ -22,8 +22,10 @@ struct PlacementReport {
 
   private var machineWords: String {
     func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
-    let machines = model.machines > 1 ? " in \(model.machines) machines" : "", cores = model.nodes.reduce(0) { $0 + $1.cores }
-    return "\(count(model.nodes.count, "node"))\(machines), \(count(cores, "core")), \(count(model.devices.count, "device"))"
+    let machines = model.machines > 1 ? " in \(model.machines) machines" : ""
+    let memories = model.memories.isEmpty ? "" : " and \(model.memories.count) of memory alone"
+    let cores = model.nodes.reduce(0) { $0 + $1.cores }
+    return "\(count(model.nodes.count, "node"))\(memories)\(machines), \(count(cores, "core")), \(count(model.devices.count, "device"))"
   }
 
   private var speedWords: String {
@@ -47,16 +49,20 @@ struct PlacementReport {
   /// Places with their experts: name, bytes, and the first layer's experts there with the part of each.
   private var places: [(name: String, bytes: Int, parts: [Double])] {
     let whole = Double(first.shares.reduce(0, +)), count = Double(first.nodes.count)
-    var places = first.nodes.enumerated().map { node, os in
-      (name: "node \(os)", bytes: plan.nodeBytes[node],
-       parts: first.experts.map { home -> Double in
-         switch home {
-         case .interleaved: 1 / count
-         case .split: Double(first.shares[node]) / whole
-         case .nodes(let copies): copies.contains(node) ? 1 : 0
-         case .device: 0
-         }
-       })
+    var places = first.places.enumerated().map { place, os in
+      let node = first.node(of: place), share = Double(first.shares[node]) / whole, isNode = place < first.nodes.count
+      return (
+        name: isNode ? "node \(os)" : "node \(os) by \(first.nodes[node])", bytes: plan.nodeBytes[place],
+        parts: first.experts.map { home -> Double in
+          switch home {
+          case .interleaved: isNode ? 1 / count : 0
+          case .split: isNode ? share : 0
+          case .parts(let parts): parts[node] == place ? share : 0
+          case .nodes(let copies): copies.contains(place) ? 1 : 0
+          case .device: 0
+          }
+        }
+      )
     }
     for (place, device) in model.devices.enumerated() {
       places.append(("device \(device.index)", plan.deviceBytes[place], first.experts.map { $0 == .device(device.index) ? 1 : 0 }))

@@ -38,7 +38,8 @@ struct TopologyDrawing {
     if let bandwidth = topology.bandwidth(from: index, to: index) { parts.append("\(fixed(bandwidth / 1e9, 0)) GB/s") }
     if let latency = topology.latency(from: index, to: index) { parts.append("\(fixed(latency * 1e9, 0)) ns") }
     let cores = node.cores.count { topology.cores[$0].node == index }
-    parts.append(cores == 0 ? "no cores" : "\(cores) core\(cores == 1 ? "" : "s"), cpus \(node.cpuset)")
+    let reader = topology.reader(of: index).map { ", nearest to those of node \(topology.nodes[$0].osIndex)" } ?? ""
+    parts.append(cores == 0 ? "no cores\(reader)" : "\(cores) core\(cores == 1 ? "" : "s"), cpus \(node.cpuset)")
     return parts.joined(separator: ", ")
   }
 

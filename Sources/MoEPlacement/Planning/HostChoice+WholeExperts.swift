@@ -4,23 +4,22 @@ extension HostChoice {
   /// Whole experts, once or, where a quarter more copies fits and makes the layer faster, with copies.
   func whole(after old: [Placement]?) throws(PlacementError) -> HostLayout {
     let once = try whole(extra: 0, after: old), copied = try whole(extra: sizes.experts / 4, after: old)
-    let fits = zip(copied.nodes, copied.nodeBytes).allSatisfy { machine.nodes[$0].memoryBytes >= $1 }
-    guard fits, copied.nodeBytes.reduce(0, +) <= budget.hostBytes ?? .max, machine.nodes.count > 1 else { return once }
+    guard copied.obstacle == nil, copied.bytes <= budget.hostBytes ?? .max, machine.nodes.count > 1 else { return once }
     return copied.seconds.reduce(0, +) < once.seconds.reduce(0, +) * Planner.worthwhile ? copied : once
   }
 
   private func whole(extra: Int, after old: [Placement]?) throws(PlacementError) -> HostLayout {
     let shares = fittingShares
     var layout = HostLayout(
-      nodes: allNodes, shares: shares, homes: [], shared: .split, nodeBytes: divided(sizes.sharedBytes * loads.count, shares), seconds: [])
+      nodes: allNodes, shares: shares, homes: [], shared: .split, nodeBytes: divided(sizes.sharedBytes * loads.count, shares),
+      uses: loads.map { _ in MemoryUse() })
     for (layer, load) in loads.enumerated() {
       let here = (0..<sizes.experts).filter { deviceHomes[layer][$0] == nil }
       let copies = try homes(here, load, extra: extra, after: old?[layer])
       for (expert, nodes) in copies.enumerated() { for node in nodes { layout.nodeBytes[node] += sizes.expertBytes[expert] } }
       layout.homes.append(copies.map { $0.isEmpty ? nil : .nodes($0) })
-      layout.seconds.append(cost.whole(load, homes: copies, shares: layout.shares))
     }
-    return layout
+    return completed(layout, .wholeExperts)
   }
 
   /// Nodes of each expert's copies, empty for those that are not `here`.
@@ -52,11 +51,13 @@ extension HostChoice {
 
   /// The map behind a placement of whole experts, nil when it is another kind of placement.
   private func oldMap(_ old: Placement, _ here: [Int], _ slots: Int) -> ReplicaMap? {
-    guard old.machine == machine.fingerprint, old.nodes == machine.nodes.map(\.osIndex), old.experts.count == sizes.experts else { return nil }
+    guard old.machine == machine.fingerprint, old.nodes == machine.nodes.map(\.osIndex), (try? old.check(experts: sizes.experts)) != nil else {
+      return nil
+    }
     var units = Array(repeating: [Int](), count: machine.nodes.count)
     for (item, expert) in here.enumerated() {
-      guard case .nodes(let nodes) = old.experts[expert], nodes.allSatisfy(units.indices.contains) else { return nil }
-      for node in nodes { units[node].append(item) }
+      guard case .nodes(let places) = old.experts[expert] else { return nil }
+      for place in places { units[old.node(of: place)].append(item) }
     }
     // Copies that a node held twice are one home; their slots count as taken by the node's first expert.
     for (unit, room) in evenRoom(slots, units.count).enumerated() {

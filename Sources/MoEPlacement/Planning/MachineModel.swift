@@ -1,39 +1,6 @@
 // A machine in figures of speed, made from its topology and what is assumed where nothing is stated.
 
-/// Speeds that stand in where neither firmware nor a measurement tells; all of them are per second, or in seconds.
-public struct AssumedSpeeds: Sendable, Hashable {
-  /// Bytes a node reads of its own memory.
-  public var nodeBandwidth = 100e9
-  /// Part of the bandwidth that is left to another node's memory: 125 of 220 GB/s on the two-socket machine of KTransformers (SOSP 2025).
-  public var remoteShare = 125.0 / 220
-  /// Multiply-adds of one core.
-  public var coreProducts = 100e9
-  /// What it takes until all nodes of one machine know that a stage is done.
-  public var nodeLatency = 2e-6
-  /// Bytes between two machines, each way, shared by the nodes of a machine.
-  public var machineLink = 25e9
-  /// As `nodeLatency`, between machines.
-  public var machineLatency = 10e-6
-  /// Bytes a device reads of its memory.
-  public var deviceBandwidth = 900e9
-  /// Multiply-adds of a device.
-  public var deviceProducts = 20e12
-  /// Bytes between a device and its node.
-  public var deviceLink = 32e9
-  /// What it takes to have a device begin and to learn that it is done.
-  public var deviceLatency = 20e-6
-
-  /// The assumptions above.
-  public init() {}
-
-  func check() throws(PlacementError) {
-    let rates = [nodeBandwidth, coreProducts, machineLink, deviceBandwidth, deviceProducts, deviceLink, remoteShare]
-    let times = [nodeLatency, machineLatency, deviceLatency]
-    guard rates.allSatisfy({ $0 > 0 && $0.isFinite }), remoteShare <= 1, times.allSatisfy({ $0 >= 0 && $0.isFinite }) else { throw .speeds(self) }
-  }
-}
-
-/// Nodes that can hold experts and compute, devices, and how fast they reach each other.
+/// Nodes that can hold experts and compute, memory beside them, devices, and how fast they reach each other.
 public struct MachineModel: Sendable, Hashable {
   /// A node with cores and memory.
   public struct Node: Sendable, Hashable {
@@ -47,6 +14,16 @@ public struct MachineModel: Sendable, Hashable {
     public var products: Double
   }
 
+  /// Memory of a node without cores: HBM, CXL, non-volatile.
+  public struct Memory: Sendable, Hashable {
+    public let osIndex: Int
+    /// The node whose cores read it, an index into `MachineModel.nodes`.
+    public let node: Int
+    public var memoryBytes: Int
+    /// Bytes a second that these cores read of it.
+    public var bandwidth: Double
+  }
+
   /// A device with memory of its own.
   public struct Device: Sendable, Hashable {
     /// Place in the list of devices given.
@@ -58,6 +35,8 @@ public struct MachineModel: Sendable, Hashable {
   }
 
   public var nodes: [Node]
+  /// Ascending by OS index.
+  public var memories: [Memory]
   public var devices: [Device]
   /// Fingerprint of the topology.
   public let fingerprint: String
@@ -71,13 +50,11 @@ public struct MachineModel: Sendable, Hashable {
   /// - Throws: `PlacementError.noNode` when no node has both cores and memory, `.speeds` for those that nothing has.
   public init(_ topology: Topology, devices: [ComputeDevice] = [], speeds: AssumedSpeeds = AssumedSpeeds()) throws(PlacementError) {
     try speeds.check()
-    var cores = Array(repeating: 0, count: topology.nodes.count), notes: [String] = []
-    for core in topology.cores { cores[core.node] += 1 }
-    let statesMemory = topology.statesMemory
+    var notes: [String] = []
+    let cores = topology.ownCores, statesMemory = topology.statesMemory
     if !statesMemory { notes.append("the description states no memory: taken to be enough") }
     let computing = topology.nodes.indices.filter { index in
       let node = topology.nodes[index]
-      if cores[index] == 0 { notes.append("node \(node.osIndex) (\(node.memoryKind ?? "memory")) has no cores: left out") }
       let hasMemory = node.memoryBytes > 0 || !statesMemory
       if cores[index] > 0, !hasMemory { notes.append("node \(node.osIndex) has no memory: left out") }
       return cores[index] > 0 && hasMemory
@@ -98,6 +75,23 @@ public struct MachineModel: Sendable, Hashable {
       }
     }
     remoteBandwidth = slowest
+    memories = []
+    for index in topology.nodes.indices where cores[index] == 0 {
+      let node = topology.nodes[index], kind = node.memoryKind ?? "memory"
+      // A GPU's memory is the device's.
+      guard statesMemory, node.memoryBytes > 0, kind != "GPUMemory", let near = topology.nearest(to: index, of: computing) else {
+        notes.append("node \(node.osIndex) (\(kind)) has no cores: left out")
+        continue
+      }
+      let reader = nodes[computing.firstIndex(of: near)!], told = stated[[near, index]]?.bandwidth
+      let share = topology.relativeLatency(from: near, to: index).map { 1 / max(1, $0) } ?? speeds.remoteShare
+      let bandwidth = told ?? speeds.bandwidth(in: node.memoryKind, own: reader.bandwidth, far: reader.bandwidth * share)
+      memories.append(
+        Memory(osIndex: node.osIndex, node: computing.firstIndex(of: near)!, memoryBytes: node.memoryBytes, bandwidth: bandwidth))
+      let rate = "\(Int(min(bandwidth / 1e9, 1e9).rounded())) GB/s \(told == nil ? "assumed" : "stated")"
+      notes.append("node \(node.osIndex) (\(kind)) has no cores: memory for those of node \(reader.osIndex), \(rate)")
+    }
+    memories.sort { $0.osIndex < $1.osIndex }
     self.devices = []
     for (index, device) in devices.enumerated() {
       guard !device.sharesMemoryWithHost else {
@@ -119,7 +113,8 @@ public struct MachineModel: Sendable, Hashable {
 
   /// Bytes a second at which experts can be copied anywhere.
   var slowestPath: Double {
-    min(remoteBandwidth, machines > 1 ? speeds.machineLink : .infinity, devices.map(\.link).min() ?? .infinity, nodes[0].bandwidth)
+    min(remoteBandwidth, machines > 1 ? speeds.machineLink : .infinity, devices.map(\.link).min() ?? .infinity, nodes[0].bandwidth,
+      memories.map(\.bandwidth).min() ?? .infinity)
   }
 
   /// Seconds until every node has `bytes` of which each now has its equal part; with the wait for the last one.

@@ -5,8 +5,8 @@ public struct Migration: Sendable, Hashable {
   /// An expert to bring to a place.
   public struct Move: Sendable, Hashable {
     public let expert: Int
-    /// The node, as an index into the new placement's `nodes`; nil for all nodes, each with its part, and for a device.
-    public let node: Int?
+    /// The place, as an index into the new placement's `places`; nil for all nodes, each with its part, and for a device.
+    public let place: Int?
     /// The device, nil for nodes.
     public let device: Int?
     public let bytes: Int
@@ -27,15 +27,23 @@ public struct Migration: Sendable, Hashable {
     for expert in expertBytes.indices {
       let bytes = expertBytes[expert], before = old.experts[expert]
       switch new.experts[expert] {
-      case .nodes(let nodes):
+      case .nodes(let places):
         var held: Set<Int> = []
-        if case .nodes(let copies) = before { held = Set(copies.map { old.nodes[$0] }) }
-        moves += nodes.filter { !held.contains(new.nodes[$0]) }.map { Move(expert: expert, node: $0, device: nil, bytes: bytes) }
+        if case .nodes(let copies) = before { held = Set(copies.map { old.places[$0] }) }
+        moves += places.filter { !held.contains(new.places[$0]) }.map { Move(expert: expert, place: $0, device: nil, bytes: bytes) }
       case .device(let device):
-        if before != .device(device) { moves.append(Move(expert: expert, node: nil, device: device, bytes: bytes)) }
-      case .interleaved, .split:
-        let isSame = before == new.experts[expert] && old.nodes == new.nodes && old.shares == new.shares
-        if !isSame { moves.append(Move(expert: expert, node: nil, device: nil, bytes: bytes)) }
+        if before != .device(device) { moves.append(Move(expert: expert, place: nil, device: device, bytes: bytes)) }
+      case .split, .parts:
+        let isDividedAlike = old.nodes == new.nodes && old.shares == new.shares, bounds = new.bounds(of: new.experts[expert], rows: 1 << 20)
+        guard isDividedAlike, let held = old.parts(of: before), let parts = new.parts(of: new.experts[expert]) else {
+          moves.append(Move(expert: expert, place: nil, device: nil, bytes: bytes))
+          continue
+        }
+        for (node, place) in parts.enumerated() where new.places[place] != old.places[held[node]] {
+          moves.append(Move(expert: expert, place: place, device: nil, bytes: (bytes * (bounds[node + 1] - bounds[node])) >> 20))
+        }
+      case .interleaved:
+        if before != .interleaved || old.nodes != new.nodes { moves.append(Move(expert: expert, place: nil, device: nil, bytes: bytes)) }
       }
     }
     self.moves = moves
@@ -87,16 +95,13 @@ extension Planner {
       let places = placement.nodes.compactMap { os in machine.nodes.firstIndex { $0.osIndex == os } }
       let expected = placement.strategy == .isolate ? 1 : machine.nodes.count
       guard places.count == placement.nodes.count, places.count == expected else { throw .nodes(placement.nodes) }
+      let use = try MemoryUse(placement, on: machine, nodes: places)
       let load = StepLoad(loads, sizes, tokens: tokens)
-      let homes = placement.experts.map { home -> [Int] in if case .nodes(let nodes) = home { nodes.map { places[$0] } } else { [] } }
-      let onNodes = load.only { if case .device = placement.experts[$0] { false } else { true } }
-      let nodeSeconds = switch placement.strategy {
-      case .isolate: cost.isolated(onNodes, on: places[0])
-      case .interleave: cost.interleaved(onNodes)
-      case .wholeExperts: cost.whole(onNodes, homes: homes, shares: placement.shares)
-      case .split: cost.split(onNodes, shares: placement.shares)
-      case .mirror: cost.mirrored(onNodes, shares: placement.shares)
+      let homes = placement.experts.map { home -> Placement.Home in
+        if case .nodes(let copies) = home { .nodes(copies.map { places[placement.node(of: $0)] }) } else { home }
       }
+      let onNodes = load.only { if case .device = placement.experts[$0] { false } else { true } }
+      let nodeSeconds = cost.seconds(placement.strategy, onNodes, on: places, homes: homes, shares: placement.shares, from: use)
       let deviceSeconds = machine.devices.indices.map { place in
         cost.device(load.only { placement.experts[$0] == .device(machine.devices[place].index) }, place)
       }

@@ -35,7 +35,7 @@ public struct PlacementPlan: Sendable, Hashable, Codable {
   public let predictions: [StrategyPrediction]
   /// The one that was chosen.
   public let chosen: StrategyPrediction
-  /// Bytes of experts on each node, by its place in `Placement.nodes`.
+  /// Bytes of experts in each of `Placement.places`.
   public let nodeBytes: [Int]
   /// Bytes of experts on each device, by its place in the list planned for.
   public let deviceBytes: [Int]
@@ -78,7 +78,7 @@ public struct Planner: Sendable {
       let seconds = zip(layout.seconds, devices.seconds).reduce(0) { $0 + max($1.0, $1.1) }
       predictions.append(
         StrategyPrediction(
-          strategy: strategy, seconds: layout.obstacle == nil ? seconds : nil, bytes: layout.nodeBytes.reduce(0, +), obstacle: layout.obstacle))
+          strategy: strategy, seconds: layout.obstacle == nil ? seconds : nil, bytes: layout.bytes, obstacle: layout.obstacle))
     }
     let preferred: [Placement.Strategy] = [.isolate, .split, .wholeExperts, .interleave, .mirror]
     var best: StrategyPrediction?
@@ -93,19 +93,27 @@ public struct Planner: Sendable {
       throw .strategies(considered.map { "\($0.strategy.rawValue): \($0.obstacle ?? "-")" })
     }
 
+    let memories = layout.memories.map { place in
+      let memory = machine.memories[place]
+      return Placement.Memory(osIndex: memory.osIndex, node: layout.nodes.firstIndex(of: memory.node)!)
+    }
+    let places = Dictionary(uniqueKeysWithValues: zip(layout.memories, layout.nodes.count...))
     let placements = loads.indices.map { layer in
       Placement(
-        strategy: best.strategy, nodes: layout.nodes.map { machine.nodes[$0].osIndex }, shares: layout.shares,
-        experts: (0..<sizes.experts).map { devices.homes[layer][$0].map { .device(machine.devices[$0].index) } ?? layout.homes[layer][$0]! },
-        shared: sizes.sharedBytes > 0 ? layout.shared : nil, machine: machine.fingerprint,
-        why: reasons(best, predictions, only: only) + devices.why(layer) + machine.notes)
+        strategy: best.strategy, nodes: layout.nodes.map { machine.nodes[$0].osIndex }, memories: memories, shares: layout.shares,
+        experts: (0..<sizes.experts).map { expert in
+          devices.homes[layer][expert].map { .device(machine.devices[$0].index) } ?? layout.home(expert, layer: layer, memories: places)
+        },
+        shared: sizes.sharedBytes > 0 ? layout.home(MemoryUse.shared, layer: layer, memories: places) : nil, machine: machine.fingerprint,
+        why: reasons(best, predictions, only: only) + layout.why(layer, machine) + devices.why(layer) + machine.notes)
     }
     return PlacementPlan(
-      placements: placements, predictions: predictions, chosen: best, nodeBytes: layout.nodeBytes, deviceBytes: devices.bytes)
+      placements: placements, predictions: predictions, chosen: best,
+      nodeBytes: layout.nodeBytes + layout.memories.map { layout.memoryBytes[$0]! }, deviceBytes: devices.bytes)
   }
 
   private func reasons(_ best: StrategyPrediction, _ all: [StrategyPrediction], only: Placement.Strategy?) -> [String] {
-    if machine.nodes.count == 1 { return ["one node: nothing to place"] }
+    if machine.nodes.count == 1, machine.memories.isEmpty { return ["one node: nothing to place"] }
     if only != nil { return ["\(best.strategy.rawValue): asked for"] }
     let others = all.filter { $0.strategy != best.strategy }.map { other in
       guard let seconds = other.seconds, let least = best.seconds, least > 0 else { return "\(other.strategy.rawValue): \(other.obstacle ?? "-")" }
