@@ -26,9 +26,10 @@ extension LayerWeights {
       BankNodes(placement, homes, map: map, intermediate: bank.intermediate, hidden: bank.hidden)
     }
     let plan = PanelPlan(
-      matrices, layout, holdings: holdings(placement, placement.holdings),
+      matrices, layout, holdings: holdings(placement, placement.holdings), keepsPublished: [placement, former].contains { $0?.devices.isEmpty == false },
       former: placement.nodes.map { former?.nodes.firstIndex(of: $0) } + [former?.nodes == placement.nodes ? placement.nodes.count : nil])
-    guard !plan.isEmpty else { return (inOnePlace, ["no matrix of the layer takes panels: all stay where they are"]) }
+    let isAllElsewhere = (placement.experts + [placement.shared].compactMap { $0 }).allSatisfy { $0.deviceIndex != nil }
+    guard !plan.isEmpty else { return (inOnePlace, isAllElsewhere ? [] : ["no matrix of the layer takes panels: all stay where they are"]) }
 
     var memory: NodeMemory?, notes: [String] = []
     if topology.source == .machine {

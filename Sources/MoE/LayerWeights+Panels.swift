@@ -12,11 +12,14 @@ extension LayerWeights {
   /// - Parameters:
   ///   - layout: nil for panels where they grow a matrix by an eighth at most.
   ///   - placement: whose experts on devices stay as they are; nil where all are the CPU's.
+  ///   - former: the placement that the weights have.
   /// - Throws: `ShapeError` when there is no memory for the panels.
   func inPanels(
-    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?, _ placement: Placement?
+    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?, _ placement: Placement?, after former: Placement? = nil
   ) throws(ShapeError) -> (weights: LayerWeights, report: PackedCache.Report?) {
-    let plan = PanelPlan(matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } })
+    let plan = PanelPlan(
+      matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } },
+      keepsPublished: [placement, former].contains { $0?.devices.isEmpty == false })
     guard plan.byteCount > 0 else { return (self, nil) }
     var packed: ArraySlice<PackedMatrix>, report: PackedCache.Report?
     if let cache {

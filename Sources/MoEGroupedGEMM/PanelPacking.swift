@@ -13,6 +13,7 @@ package struct PanelPlan: Sendable {
   package let regions: [Range<Int>]
   /// For every matrix what each region holds of it; none where it stays as it is.
   private let shards: [[Shard]]
+  private let keepsPublished: Bool
   fileprivate let pieces: [Piece]
   /// Pieces of each region.
   fileprivate let regionPieces: [Range<Int>]
@@ -35,8 +36,9 @@ package struct PanelPlan: Sendable {
   ///   - layout: panels, or nil for panels where they grow a matrix by an eighth at most.
   ///   - holdings: for every matrix the rows that each region holds: the nodes', and last what they share; none for a matrix that stays as it is.
   ///     Nil for all rows in one. With several regions, matrices that lie in panels already are copied.
+  ///   - keepsPublished: true for panels that keep what they were packed from where it takes memory too.
   ///   - former: for each of these regions which shard of matrices that lie on nodes already is there: what has the same rows stays. Empty for none.
-  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, former: [Int?] = []) {
+  package init(_ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, keepsPublished: Bool = false, former: [Int?] = []) {
     var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [Piece] = [], regions: [Range<Int>] = [], regionPieces: [Range<Int>] = []
     let count = holdings.flatMap { $0.lazy.map(\.count).max() } ?? 1
     var end = 0
@@ -62,6 +64,7 @@ package struct PanelPlan: Sendable {
       regionPieces.append(first..<pieces.count)
     }
     (self.matrices, self.shards, self.pieces, self.regions, self.regionPieces) = (matrices, shards, pieces, regions, regionPieces)
+    self.keepsPublished = keepsPublished
   }
 
   private static func pieces(of matrix: PackedMatrix, _ index: Int, _ rows: Range<Int>, at place: Int) -> [Piece] {
@@ -86,10 +89,13 @@ package struct PanelPlan: Sendable {
   /// True where no matrix gets panels.
   package var isEmpty: Bool { shards.allSatisfy(\.isEmpty) }
 
-  /// The matrices with panels in one place, at `base`, which `owner` keeps alive.
+  /// The matrices with panels in one place, at `base`, which `owner` keeps alive; each keeps its own pages of a buffer.
   package func matrices(at base: UnsafeRawPointer, owner: AnyObject) -> [PackedMatrix] {
     zip(matrices, shards).map { matrix, shards in
-      shards.first.map { PackedMatrix(panelsOf: matrix, data: base + $0.place, owner: owner) } ?? matrix.gathered
+      shards.first.map { shard in
+        let owner = (owner as? AlignedBuffer).map { part(shard, of: matrix, in: $0) } ?? owner
+        return PackedMatrix(panelsOf: matrix, data: base + shard.place, owner: owner, keeping: keepsPublished)
+      } ?? matrix.gathered
     }
   }
 
@@ -101,10 +107,13 @@ package struct PanelPlan: Sendable {
         panelsOf: matrix,
         shards: shards.map { shard in
           if let held = shard.held { return held }
-          let part = BufferPart(buffer, shard.place..<shard.place + matrix.panelBytes(rows: shard.rows.count))
-          return PanelShard(rows: shard.rows, data: UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place, owner: part)
-        })
+          return PanelShard(rows: shard.rows, data: UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place, owner: part(shard, of: matrix, in: buffer))
+        }, keeping: keepsPublished)
     }
+  }
+
+  private func part(_ shard: Shard, of matrix: PackedMatrix, in buffer: AlignedBuffer) -> BufferPart {
+    BufferPart(buffer, shard.place..<shard.place + matrix.panelBytes(rows: shard.rows.count))
   }
 }
 

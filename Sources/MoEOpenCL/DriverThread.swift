@@ -14,13 +14,13 @@ import Synchronization
 
 /// A thread for the work on one device, one caller's after the other's.
 ///
-/// A caller waits for its work, at once or later; only inside a call into the driver does time count. One that overstays is abandoned with the
+/// Long work lets others in between its pieces. A caller waits for its work, at once or later; only inside a call into the driver does time count. One that overstays is abandoned with the
 /// thread: should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
 final class DriverThread: @unchecked Sendable {
   private let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  private var queue: [() -> Void] = []
-  private var worksGiven = 0, worksDone = 0, ends = false, isAbandoned = false
+  private var queue: [(work: DriverTask, body: () -> Void)] = []
+  private var ends = false, isAbandoned = false
   /// When the call that is being made has to be back, in nanoseconds of `clock`; 0 outside calls, -1 when nobody waits for it any more.
   private let due = Atomic<Int>(0)
   private var call = ""
@@ -61,9 +61,8 @@ final class DriverThread: @unchecked Sendable {
     }
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    worksGiven += 1
-    let work = DriverWork<Value>(number: worksGiven)
-    queue.append { do throws(OpenCLError) { work.result = .success(try body()) } catch { work.result = .failure(error) } }
+    let work = DriverWork<Value>()
+    queue.append((work, { do throws(OpenCLError) { work.result = .success(try body()) } catch { work.result = .failure(error) } }))
     pthread_cond_broadcast(changed)
     return work
   }
@@ -75,7 +74,7 @@ final class DriverThread: @unchecked Sendable {
   func finish<Value>(_ work: DriverWork<Value>) throws(OpenCLError) -> Value? {
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    while worksDone < work.number {
+    while !work.isDone {
       guard !isAbandoned else { return nil }
       sleepAWhile()
       let due = due.load(ordering: .acquiring)
@@ -105,11 +104,25 @@ final class DriverThread: @unchecked Sendable {
     while true {
       while queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
       guard !queue.isEmpty else { return }
+      workOff()
+    }
+  }
+
+  /// Does what others have given meanwhile; on the thread, inside work that leaves nothing half done here.
+  func letOthersIn() {
+    pthread_mutex_lock(state)
+    workOff()
+    pthread_mutex_unlock(state)
+  }
+
+  /// Does all that has been given; the mutex is held, but not meanwhile.
+  private func workOff() {
+    while !queue.isEmpty {
       let next = queue.removeFirst()
       pthread_mutex_unlock(state)
-      next()
+      next.body()
       pthread_mutex_lock(state)
-      worksDone += 1
+      next.work.isDone = true
       pthread_cond_broadcast(changed)
     }
   }
@@ -126,12 +139,16 @@ final class DriverThread: @unchecked Sendable {
   }
 }
 
-/// Work that a thread was given, and its outcome once it is done.
-final class DriverWork<Value>: @unchecked Sendable {
-  fileprivate let number: Int
-  fileprivate var result: Result<Value, OpenCLError>?
+/// Work that a thread was given.
+class DriverTask: @unchecked Sendable {
+  fileprivate final var isDone = false
 
-  fileprivate init(number: Int) { self.number = number }
+  fileprivate init() {}
+}
+
+/// Work with its outcome, once it is done.
+final class DriverWork<Value>: DriverTask, @unchecked Sendable {
+  fileprivate var result: Result<Value, OpenCLError>?
 }
 
 private func nanoseconds(_ duration: Duration) -> Int {
