@@ -30,9 +30,13 @@ extension LayerWeights {
     func plan(_ matrices: [PackedMatrix]) -> PanelPlan {
       PanelPlan(
         matrices, layout, holdings: holdings(placement, placement.holdings), on: map,
+        keepsPublished: [placement, former].contains { $0?.devices.isEmpty == false },
         former: placement.places.map { former?.places.firstIndex(of: $0) } + [former?.nodes == placement.nodes ? former?.places.count : nil])
     }
-    guard !plan(matrices).isEmpty else { return (inOnePlace, nil, ["no matrix of the layer takes panels: all stay where they are"]) }
+    guard !plan(matrices).isEmpty else {
+      let isAllElsewhere = (placement.experts + [placement.shared].compactMap { $0 }).allSatisfy { $0.deviceIndex != nil }
+      return (inOnePlace, nil, isAllElsewhere ? [] : ["no matrix of the layer takes panels: all stay where they are"])
+    }
 
     var notes: [String] = [], report: PackedCache.Report?, packed: ArraySlice<PackedMatrix>
     func placed(_ matrices: [PackedMatrix]) throws(ShapeError) -> [PackedMatrix] {

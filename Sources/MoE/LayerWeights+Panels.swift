@@ -12,11 +12,12 @@ extension LayerWeights {
   /// - Parameters:
   ///   - layout: nil for panels where they grow a matrix by an eighth at most.
   ///   - placement: whose experts on devices stay as they are; nil where all are the CPU's.
+  ///   - former: the placement that the weights have.
   /// - Throws: `ShapeError` when there is no memory for the panels.
   func inPanels(
-    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?, _ placement: Placement?
+    by backend: CPUBackend, _ layout: WeightLayout?, _ cache: PackedCache?, _ placement: Placement?, after former: Placement? = nil
   ) throws(ShapeError) -> (weights: LayerWeights, report: PackedCache.Report?) {
-    let plan = planInOnePlace(layout, placement)
+    let plan = planInOnePlace(layout, placement, after: former)
     guard plan.byteCount > 0 else { return (self, nil) }
     var packed: ArraySlice<PackedMatrix>, report: PackedCache.Report?
     if let cache {
@@ -29,8 +30,10 @@ extension LayerWeights {
     return (replacingMatrices { _ in packed.removeFirst() }, report)
   }
 
-  /// Panels of all matrices that take them, but for those of experts on devices.
-  func planInOnePlace(_ layout: WeightLayout?, _ placement: Placement?) -> PanelPlan {
-    PanelPlan(matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } })
+  /// Panels of all matrices that take them, but for those of experts on devices; `former` is the placement that the weights have.
+  func planInOnePlace(_ layout: WeightLayout?, _ placement: Placement?, after former: Placement? = nil) -> PanelPlan {
+    PanelPlan(
+      matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } },
+      keepsPublished: [placement, former].contains { $0?.devices.isEmpty == false })
   }
 }

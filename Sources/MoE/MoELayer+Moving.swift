@@ -8,24 +8,30 @@ public import MoEPlacement
 extension MoELayer {
   /// The layer under another placement; this one stays as it is, and its calls go on meanwhile.
   ///
-  /// What lies on a node that is to have the same rows is shared by the two; the rest is copied by the calling thread alone. Pages that only this
-  /// layer has go back to the system with it, so that both together take what this one takes and what is copied. On a machine of one node it is
-  /// the layer itself.
+  /// What lies on a node that is to have the same rows is shared by the two, and what lies on a device that is to have it. The rest is copied, or
+  /// packed from the published weights, by the calling thread alone, and uploaded in pieces between which a device does other calls' work. What
+  /// only this layer has is given back with it, so that both together take what this one takes and what is copied.
   ///
-  /// - Throws: `MoEError.placement` when the placement is one of another machine or layer, or the system does not put what is copied where it
-  ///   belongs; `.machine` for layers, and placements, with experts on devices; `.shape` when there is no memory.
+  /// - Throws: `MoEError.placement` when the placement is one of another machine or layer, the system does not put what is copied where it
+  ///   belongs, or an expert for a device lies in panels alone (published weights are kept where they lie in a mapped file, or experts were on
+  ///   devices when it was packed); `.openCL` when a device has no room or is lost; `.machine` for layers that are not on the CPU;
+  ///   `.shape` when there is no memory.
   public func moved(to placement: Placement) throws(MoEError) -> MoELayer {
     guard device == .cpu else { throw .machine("a placement is one on the CPU, not for \(device)") }
-    try MoEError.placing { () throws(PlacementError) in try placement.check(on: machine.topology, experts: weights.experts.count) }
-    guard self.placement?.devices.isEmpty != false, placement.devices.isEmpty else { throw .machine("experts on devices do not move") }
-    guard machine.topology.nodes.count > 1 else { return self }
+    try placement.check(on: machine, experts: weights.experts.count)
     let alone: WorkerPool
     do { alone = try WorkerPool(threads: 1) } catch { throw .machine("\(error)") }
-    let copier = CPUBackend(kernels: machine.kernels, pool: alone)
-    let moved = try MoEError.shaping { () throws(ShapeError) in
-      try weights.placed(by: copier, placement, nil, nil, on: machine, after: self.placement)
+    let copier = CPUBackend(kernels: machine.kernels, pool: alone), source = try weights.published(for: placement)
+    let moved = try MoEError.shaping { () throws(ShapeError) -> (weights: LayerWeights, notes: [String]) in
+      guard machine.topology.nodes.count > 1 else {
+        return (try source.inPanels(by: copier, nil, nil, placement, after: self.placement).weights, [])
+      }
+      let placed = try source.placed(by: copier, placement, nil, nil, on: machine, after: self.placement)
+      return (placed.weights, placed.notes)
     }
     guard moved.notes.isEmpty else { throw .placement(.memory(moved.notes)) }
+    let former = backend as? JointBackend, host = former?.host ?? backend
+    let backend = placement.devices.isEmpty ? host : try moved.weights.joined(host as! CPUBackend, placement, on: machine.openCL, former: former)
     return MoELayer(self, weights: moved.weights, placement: placement, backend: backend)
   }
 
@@ -37,5 +43,15 @@ extension MoELayer {
       hidden: weights.experts.hidden, intermediate: weights.experts.intermediate, topK: configuration.topK,
       expertBytes: weights.experts.experts.map(bytes), sharedBytes: weights.shared.map { bytes($0.experts[0]) } ?? 0,
       activationBytes: activationBytes)
+  }
+}
+
+extension Placement {
+  /// Demands that the placement is one for a layer of this many experts on this machine and its devices.
+  ///
+  /// - Throws: `MoEError.placement`, `.openCL` when devices cannot be listed.
+  func check(on machine: Machine, experts: Int) throws(MoEError) {
+    let count = devices.isEmpty ? 0 : try MoEError.computing { () throws(OpenCLError) in try machine.openCLDevices().devices.count }
+    try MoEError.placing { () throws(PlacementError) in try check(on: machine.topology, experts: experts, devices: count) }
   }
 }

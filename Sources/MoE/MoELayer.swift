@@ -21,7 +21,7 @@ public struct MoELayer: Sendable {
   public let weights: LayerWeights
   /// What the cache of packed weights did when the layer was made; nil without one, and where no matrix lies in panels.
   public let packedCache: PackedCache.Report?
-  /// Where the experts live; nil for weights in one place, and on a machine of one node where none is on a device.
+  /// Where the experts live; nil for weights in one place.
   public let placement: Placement?
   /// What the system refused of the placement, and what stands in its place.
   public let placementNotes: [String]
@@ -96,13 +96,9 @@ public struct MoELayer: Sendable {
     self.configuration = configuration
     self.machine = machine
     self.device = device
-    let placement = try placement.flatMap { (placement) throws(MoEError) in
-      let devices = placement.devices.isEmpty ? 0 : try MoEError.computing { () throws(OpenCLError) in try machine.openCLDevices().devices.count }
-      try MoEError.placing { () throws(PlacementError) in
-        try placement.check(on: machine.topology, experts: weights.experts.count, devices: devices)
-      }
+    if let placement {
+      try placement.check(on: machine, experts: weights.experts.count)
       guard device == .cpu, layout != .rows else { throw .machine("a placement is one of panels on the CPU, not of rows or for \(device)") }
-      return machine.topology.nodes.count > 1 || devices > 0 ? placement : nil
     }
     self.placement = placement
     var weights = weights, report: PackedCache.Report?, notes: [String] = []
@@ -263,7 +259,7 @@ extension MoELayer {
     case .openCL(let index):
       weights = weights.inOnePlace
       backend = try MoEError.computing { () throws(OpenCLError) in
-        try machine.openCL.backend(on: index, weights.banks, weights.projections, router: weights.routerOfDevice, former: backend)
+        try machine.openCL.backend(on: index, weights.banks, weights.projections, router: weights.routerOfDevice, former: [backend])
       }
     }
     return MoELayer(self, weights: weights, placement: placement, backend: backend)

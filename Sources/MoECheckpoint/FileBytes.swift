@@ -15,7 +15,7 @@ package final class FileBytes: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
   package let identity: FileIdentity?
-  private let isMapped: Bool
+  package let isMapped: Bool
   private let opened: FileIdentity
 
   /// Opens and maps or reads `path`.

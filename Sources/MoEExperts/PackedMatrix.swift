@@ -38,6 +38,8 @@ public struct PackedMatrix: @unchecked Sendable {
   let owner: AnyObject
   /// What each place of a placement holds, and last what the nodes share; empty for panels in one place and for rows.
   package let shards: [PanelShard]
+  /// What panels were packed from, where it is kept.
+  private let source: PublishedMatrix?
 
   /// - Parameters:
   ///   - step: rows from one of the matrix to the next in memory.
@@ -59,20 +61,24 @@ public struct PackedMatrix: @unchecked Sendable {
     (group, global) = (scales?.group ?? 0, scales?.global ?? factor)
     self.inputOrder = inputOrder
     shards = []
+    source = nil
   }
 
   /// The same matrix in panels at `data`, packed from `source`.
-  package init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, owner: AnyObject) {
-    self.init(panelsOf: source, data: data, shards: [], owner: owner)
+  ///
+  /// - Parameter keeping: true to keep the source where it takes memory too: see `published`.
+  package init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, owner: AnyObject, keeping: Bool = false) {
+    self.init(panelsOf: source, data: data, shards: [], owner: owner, keeping: keeping)
   }
 
   /// The same matrix in panels in several places, and last what the nodes share; every row is in some shard.
-  package init(panelsOf source: PackedMatrix, shards: [PanelShard]) {
+  package init(panelsOf source: PackedMatrix, shards: [PanelShard], keeping: Bool = false) {
     let largest = shards.max { $0.rows.count < $1.rows.count }!
-    self.init(panelsOf: source, data: largest.data, shards: shards, owner: largest.owner)
+    self.init(panelsOf: source, data: largest.data, shards: shards, owner: largest.owner, keeping: keeping)
   }
 
-  private init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, shards: [PanelShard], owner: AnyObject) {
+  private init(panelsOf source: PackedMatrix, data: UnsafeRawPointer, shards: [PanelShard], owner: AnyObject, keeping: Bool) {
+    self.source = source.source ?? (keeping || source.isMapped ? PublishedMatrix(source) : nil)
     format = source.panelFormat
     layout = .panels
     publishedBytes = source.publishedBytes
@@ -89,8 +95,17 @@ public struct PackedMatrix: @unchecked Sendable {
 
   /// Bytes that the matrix keeps in memory: codes, scales, zero points and input order; every copy where several nodes have one.
   public var residentBytes: Int {
-    guard shards.isEmpty else { return shards.reduce(orderBytes) { $0 + panelBytes(rows: $1.rows.count) } }
-    return layout == .panels ? panelBytes + orderBytes : publishedBytes + orderBytes
+    let kept = source.map { $0.matrix.isMapped ? orderBytes : publishedBytes + orderBytes } ?? orderBytes
+    guard shards.isEmpty else { return shards.reduce(kept) { $0 + panelBytes(rows: $1.rows.count) } }
+    return kept + (layout == .panels ? panelBytes : publishedBytes)
+  }
+
+  /// The matrix in rows, as it was published: panels keep it where it lies in a mapped file, or they are asked to. Nil where it is gone.
+  package var published: PackedMatrix? { layout == .rows ? self : source?.matrix }
+
+  /// True when codes and scales lie in mapped files alone.
+  private var isMapped: Bool {
+    file?.isMapped == true && scales.map { $0.zeros == nil && ($0.owner as? any FilePages)?.isMapped == true } ?? true
   }
 
   /// Bytes of the values in the published format: codes, scales and zero points.
@@ -175,4 +190,12 @@ public struct PackedMatrix: @unchecked Sendable {
     }
     return values
   }
+}
+
+/// What panels were packed from.
+private final class PublishedMatrix: Sendable {
+  let matrix: PackedMatrix
+
+  /// The matrix is one in rows.
+  init(_ matrix: PackedMatrix) { self.matrix = matrix }
 }

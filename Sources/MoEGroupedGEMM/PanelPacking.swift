@@ -13,6 +13,7 @@ package struct PanelPlan: Sendable {
   package let regions: [Range<Int>]
   /// For every matrix what each region holds of it; none where it stays as it is.
   private let shards: [[Shard]]
+  private let keepsPublished: Bool
   /// Those of each node's regions together.
   fileprivate let pieces: [Piece]
   /// The nodes that pack, nil for panels in one place.
@@ -39,9 +40,11 @@ package struct PanelPlan: Sendable {
   ///   - holdings: for every matrix the rows that each region holds: the places', and last what they share; none for a matrix that stays as it is.
   ///     Nil for all rows in one. With several regions, matrices that lie in panels already are copied.
   ///   - nodes: those whose workers pack a part of the regions; nil for one place.
+  ///   - keepsPublished: true for panels that keep what they were packed from where it takes memory too.
   ///   - former: for each of these regions which shard of matrices that lie on nodes already is there: what has the same rows stays. Empty for none.
   package init(
-    _ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, on nodes: NodeMap? = nil, former: [Int?] = []
+    _ matrices: [PackedMatrix], _ layout: WeightLayout?, holdings: [[Range<Int>]]? = nil, on nodes: NodeMap? = nil, keepsPublished: Bool = false,
+    former: [Int?] = []
   ) {
     var shards = [[Shard]](repeating: [], count: matrices.count), pieces: [[Piece]] = [], regions: [Range<Int>] = []
     let count = nodes.map { $0.places.joined().count + 1 } ?? 1
@@ -67,7 +70,7 @@ package struct PanelPlan: Sendable {
       }
       regions.append(start..<end)
     }
-    (self.matrices, self.shards, self.regions, self.nodes) = (matrices, shards, regions, nodes)
+    (self.matrices, self.shards, self.regions, self.nodes, self.keepsPublished) = (matrices, shards, regions, nodes, keepsPublished)
     var order = nodes?.places ?? [[]]
     order[order.count - 1].append(regions.count - 1)
     self.pieces = order.joined().flatMap { pieces[$0] }
@@ -100,10 +103,13 @@ package struct PanelPlan: Sendable {
   /// True where no matrix gets panels.
   package var isEmpty: Bool { shards.allSatisfy(\.isEmpty) }
 
-  /// The matrices with panels in one place, at `base`, which `owner` keeps alive.
+  /// The matrices with panels in one place, at `base`, which `owner` keeps alive; each keeps its own pages of a buffer.
   package func matrices(at base: UnsafeRawPointer, owner: AnyObject) -> [PackedMatrix] {
     zip(matrices, shards).map { matrix, shards in
-      shards.first.map { PackedMatrix(panelsOf: matrix, data: base + $0.place, owner: owner) } ?? matrix.gathered
+      shards.first.map { shard in
+        let owner = (owner as? AlignedBuffer).map { part(shard, of: matrix, in: $0) } ?? owner
+        return PackedMatrix(panelsOf: matrix, data: base + shard.place, owner: owner, keeping: keepsPublished)
+      } ?? matrix.gathered
     }
   }
 
@@ -115,10 +121,13 @@ package struct PanelPlan: Sendable {
         panelsOf: matrix,
         shards: shards.map { shard in
           if let held = shard.held { return held }
-          let part = BufferPart(buffer, shard.place..<shard.place + matrix.panelBytes(rows: shard.rows.count))
-          return PanelShard(rows: shard.rows, data: UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place, owner: part)
-        })
+          return PanelShard(rows: shard.rows, data: UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place, owner: part(shard, of: matrix, in: buffer))
+        }, keeping: keepsPublished)
     }
+  }
+
+  private func part(_ shard: Shard, of matrix: PackedMatrix, in buffer: AlignedBuffer) -> BufferPart {
+    BufferPart(buffer, shard.place..<shard.place + matrix.panelBytes(rows: shard.rows.count))
   }
 }
 

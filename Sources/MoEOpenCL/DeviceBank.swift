@@ -1,58 +1,45 @@
-// An expert bank on a device, in as many parts as buffers of the device's size ask for.
+// An expert bank on a device, in as many parts as buffers that its experts lie in.
 
 #if OpenCL
 import MoEExperts
 import MoEPlacement
 
-/// Neighbouring experts of a bank: their two products.
+/// Some experts of a bank: their two products.
 struct BankPart: Sendable {
   let gateUp: DeviceProduct, down: DeviceProduct
-  var experts: Range<Int> { gateUp.experts }
+  var experts: PartExperts { gateUp.experts }
   var rounds: Bool { gateUp.rounds || down.rounds }
 }
 
 /// The experts of a bank, uploaded.
 final class DeviceBank: Sendable {
+  /// In order of their first experts.
   let parts: [BankPart]
+  /// Those with memory of the device; none where the bank borrows the host's.
+  let experts: [DeviceExpert]
   /// Keeps what `parts` borrow, and the identity that the bank is known by.
   private let borrowed: BorrowedExperts
 
-  /// - Parameter rounds: true to round activations to int8 where the weights suit it.
-  init(_ bank: ExpertBank, rounds: Bool, in context: OpenCLContext) throws(OpenCLError) {
+  /// - Parameters:
+  ///   - rounds: true to round activations to int8 where the weights suit it.
+  ///   - others: experts that stay where they are when they are the bank's too.
+  init(_ bank: ExpertBank, rounds: Bool, beside others: [DeviceExpert], in context: OpenCLContext) throws(OpenCLError) {
     borrowed = bank.borrowed
-    parts = try Self.parts(bank, bank.experts.indices, rounds, in: context)
+    let products = try BankProducts(bank, rounds: rounds, in: context)
+    if let borrowing = try products.borrowing(in: context) {
+      (parts, experts) = (borrowing, [])
+      return
+    }
+    let experts = try products.experts(beside: others, in: context)
+    parts = try Self.buffers(of: experts).map { (buffer) throws(OpenCLError) in try products.part(of: experts, in: buffer, context) }
+    self.experts = experts
   }
 
-  /// One part, or where some buffer would be larger than the device takes, those of both halves.
-  private static func parts(_ bank: ExpertBank, _ experts: Range<Int>, _ rounds: Bool, in context: OpenCLContext) throws(OpenCLError) -> [BankPart] {
-    do throws(OpenCLError) {
-      return [try part(bank, experts, rounds, in: context)]
-    } catch where error.isBufferSize && experts.count > 1 {
-      let middle = (experts.lowerBound + experts.upperBound) / 2
-      return try parts(bank, experts.lowerBound..<middle, rounds, in: context) + parts(bank, middle..<experts.upperBound, rounds, in: context)
+  /// The buffers that experts lie in, in order of the first ones.
+  static func buffers(of experts: [DeviceExpert]) -> [PartedBuffer] {
+    experts.reduce(into: []) { buffers, expert in
+      if !buffers.contains(where: { $0 === expert.part.whole }) { buffers.append(expert.part.whole) }
     }
   }
-
-  private static func part(_ bank: ExpertBank, _ range: Range<Int>, _ rounds: Bool, in context: OpenCLContext) throws(OpenCLError) -> BankPart {
-    let experts = bank.experts[range]
-    func matrices(_ path: (Expert) -> PackedMatrix) -> [HostMatrix] { experts.map { HostMatrix(path($0)) } }
-    func biases(_ path: (Expert) -> [Float]?, _ width: Int) -> [Float]? {
-      experts.contains { path($0) != nil } ? experts.flatMap { path($0) ?? [Float](repeating: 0, count: width) } : nil
-    }
-    let upBiases = biases(\.upBias, bank.intermediate), gateBiases = biases(\.gateBias, bank.intermediate)
-    let none = [Float](repeating: 0, count: experts.count * bank.intermediate)
-    return BankPart(
-      gateUp: try DeviceProduct(
-        range, up: matrices(\.up), gate: bank.isGated ? matrices { $0.gate! } : nil,
-        biases: upBiases == nil && gateBiases == nil ? nil : (upBiases ?? none) + (bank.isGated ? gateBiases ?? none : []),
-        ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput, rounds: rounds), in: context),
-      down: try DeviceProduct(range, up: matrices(\.down), biases: biases(\.downBias, bank.hidden),
-        ProductRole(rounds: rounds, segment: experts.first!.down.segment), in: context))
-  }
-}
-
-extension OpenCLError {
-  /// True when a buffer is larger than the device takes.
-  fileprivate var isBufferSize: Bool { call == "clCreateBuffer" && name == "CL_INVALID_BUFFER_SIZE" }
 }
 #endif

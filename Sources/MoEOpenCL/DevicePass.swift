@@ -27,7 +27,7 @@ final class DevicePass: @unchecked Sendable {
   }
 
   /// Uploads the lists of a plan; `parts` are the experts of each part of the bank.
-  func upload(_ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape) throws(OpenCLError) {
+  func upload(_ plan: DispatchPlan, parts: some Collection<PartExperts>, _ shape: TileShape) throws(OpenCLError) {
     self.plan.cut(plan, parts: parts, shape)
     try self.plan.upload(plan, parts: parts, shape, to: lists, in: context)
   }

@@ -29,7 +29,7 @@ struct DevicePlan {
   var byteCount: Int { 4 * count }
 
   /// Cuts the rows of each expert into tiles; `parts` are the experts of each part of the bank.
-  mutating func cut(_ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape) {
+  mutating func cut(_ plan: DispatchPlan, parts: some Collection<PartExperts>, _ shape: TileShape) {
     tiles.removeAll(keepingCapacity: true)
     (count, arranged, rows) = (0, 0, plan.rows)
     for (part, experts) in parts.enumerated() {
@@ -78,7 +78,7 @@ struct DevicePlan {
 
   /// Writes the lists.
   func upload(
-    _ plan: DispatchPlan, parts: some Collection<Range<Int>>, _ shape: TileShape, to lists: GrowableDeviceBuffer, in context: OpenCLContext
+    _ plan: DispatchPlan, parts: some Collection<PartExperts>, _ shape: TileShape, to lists: GrowableDeviceBuffer, in context: OpenCLContext
   ) throws(OpenCLError) {
     try lists.room(byteCount, in: context).write(of: byteCount) { memory, _ in
       let integers = memory.assumingMemoryBound(to: Int32.self), floats = memory.assumingMemoryBound(to: Float.self)
@@ -104,7 +104,7 @@ struct DevicePlan {
   }
 
   private static func forEachTile(
-    _ plan: DispatchPlan, _ experts: Range<Int>, _ shape: TileShape, _ body: (_ expert: Int, _ rows: Range<Int>) -> Void
+    _ plan: DispatchPlan, _ experts: PartExperts, _ shape: TileShape, _ body: (_ expert: Int, _ rows: Range<Int>) -> Void
   ) {
     for expert in plan.activeExperts where experts.contains(Int(expert)) {
       let rows = plan.rows(of: Int(expert))

@@ -19,33 +19,68 @@ struct ProductRole {
   var segment: Int?
 }
 
+/// The experts of a bank that one launch can compute: neighbours, or some of them.
+struct PartExperts: Sendable {
+  /// From the first to behind the last.
+  let range: Range<Int>
+  /// Of the range those that are there; empty for all.
+  private let isHere: [Bool]
+
+  init(_ range: Range<Int>) { (self.range, isHere) = (range, []) }
+
+  /// - Parameter experts: some, ascending.
+  init(_ experts: [Int]) {
+    range = experts.first!..<experts.last! + 1
+    var isHere = [Bool](repeating: false, count: range.count)
+    for expert in experts { isHere[expert - range.lowerBound] = true }
+    self.isHere = experts.count == range.count ? [] : isHere
+  }
+
+  /// True for neighbours.
+  var isRange: Bool { isHere.isEmpty }
+
+  func contains(_ expert: Int) -> Bool { range.contains(expert) && (isHere.isEmpty || isHere[expert - range.lowerBound]) }
+}
+
+/// A program, and what it was compiled to read.
+typealias VariantProgram = (variant: KernelVariant, program: DeviceProgram)
+
 /// y = W x for the rows of the experts `experts`; or act(gate x) * up x.
 final class DeviceProduct: Sendable {
-  let experts: Range<Int>
+  let experts: PartExperts
   private let rows: Int, columns: Int, inputs: Int, segment: Int, flags: Int, limit: Float, alpha: Float
   private let program: DeviceProgram
   private let places: DeviceBuffer, up: DeviceBuffer, upPlanes: DeviceBuffer, gate: DeviceBuffer, gatePlanes: DeviceBuffer, biases: DeviceBuffer
 
+  /// A product of one expert, with buffers of its own.
+  ///
   /// - Parameters:
-  ///   - up: the matrices of the experts: up or down.
+  ///   - program: what reads the matrices; nil for the best.
+  convenience init(
+    up: HostMatrix, gate: HostMatrix? = nil, biases: [Float]? = nil, _ role: ProductRole = ProductRole(), by program: VariantProgram? = nil,
+    in context: OpenCLContext
+  ) throws(OpenCLError) {
+    let program = if let program { program } else { try Self.program([up] + [gate].compactMap { $0 }, role, in: context) }
+    let gates: DeviceMatrices? = if let gate { try DeviceMatrices([gate], program.variant, in: context) } else { nil }
+    try self.init(
+      PartExperts(0..<1), rows: up.rows, columns: up.columns, up: try DeviceMatrices([up], program.variant, in: context), gate: gates, biases: biases,
+      role, by: program.program, in: context)
+  }
+
+  /// - Parameters:
+  ///   - up: the matrices of the experts, one for each number of their range: up or down.
   ///   - gate: those of the gates; nil for none.
   ///   - biases: those of `up`, then those of `gate`, rows a matrix; nil for none.
-  ///   - testing: a program that is being tested; nil for the best that reads these matrices.
   init(
-    _ experts: Range<Int>, up: [HostMatrix], gate: [HostMatrix]? = nil, biases: [Float]? = nil, _ role: ProductRole = ProductRole(), in context: OpenCLContext,
-    testing: (KernelVariant, DeviceProgram)? = nil
+    _ experts: PartExperts, rows: Int, columns inputs: Int, up: DeviceMatrices, gate: DeviceMatrices?, biases: [Float]?, _ role: ProductRole,
+    by program: DeviceProgram, in context: OpenCLContext
   ) throws(OpenCLError) {
-    let all = up + (gate ?? [])
-    (self.experts, rows, inputs) = (experts, all[0].rows, all[0].columns)
-    let variant: KernelVariant
-    (variant, program) = try Self.program(all, role, in: context, testing: testing)
+    (self.experts, self.rows, self.inputs, self.program) = (experts, rows, inputs, program)
     columns = (inputs + 7) / 8 * 8
     segment = role.segment ?? columns
-    let upMatrices = try DeviceMatrices(up, variant, in: context)
-    let gateMatrices: DeviceMatrices? = if let gate { try DeviceMatrices(gate, variant, in: context) } else { nil }
-    (self.up, upPlanes) = (upMatrices.codes, upMatrices.planes)
-    (self.gate, gatePlanes) = (gateMatrices?.codes ?? upMatrices.codes, gateMatrices?.planes ?? upMatrices.planes)
-    places = try Self.buffer(of: upMatrices.places + (gateMatrices?.places ?? []), in: context)
+    (self.up, upPlanes) = (up.codes, up.planes)
+    (self.gate, gatePlanes) = (gate?.codes ?? up.codes, gate?.planes ?? up.planes)
+    places = try Self.buffer(of: up.places + (gate?.places ?? []), in: context)
     self.biases = if let biases { try Self.buffer(of: biases, in: context) } else { places }
     var flags = gate == nil ? 0 : 1
     if let activation = role.activation { flags |= 2 | Int(activation.kind.rawValue) << 8 }
@@ -56,10 +91,7 @@ final class DeviceProduct: Sendable {
   }
 
   /// The variant that reads all matrices, if there is one and this driver gets it right; else f32, which they are widened to.
-  private static func program(
-    _ matrices: [HostMatrix], _ role: ProductRole, in context: OpenCLContext, testing: (KernelVariant, DeviceProgram)?
-  ) throws(OpenCLError) -> (KernelVariant, DeviceProgram) {
-    if let testing { return testing }
+  static func program(_ matrices: [HostMatrix], _ role: ProductRole, in context: OpenCLContext) throws(OpenCLError) -> VariantProgram {
     let kinds = matrices.compactMap { MatrixKind(of: $0) }
     if kinds.count == matrices.count {
       if role.rounds, Set(kinds).count == 1, matrices.allSatisfy(MatrixKind.suitsInt8),
@@ -109,7 +141,7 @@ final class DeviceProduct: Sendable {
         for value in [tiles.place, at.tokens, at.weights] { try arguments.add(value) }
         try arguments.add(x)
         try arguments.add(y)
-        for value in [experts.lowerBound, experts.count, rows, columns, inputs, flags] { try arguments.add(value) }
+        for value in [experts.range.lowerBound, experts.range.count, rows, columns, inputs, flags] { try arguments.add(value) }
         try arguments.add(limit)
         try arguments.add(alpha)
         if rounds { try arguments.add(segment) }

@@ -16,7 +16,9 @@ final class DeviceRouter: Sendable {
 
   /// A router on a device; nil for a router that the kernels do not know, and where the host is to route or the driver gets them wrong.
   static func suiting(_ router: Router, _ bank: DeviceBank, in context: OpenCLContext) throws(OpenCLError) -> DeviceRouter? {
-    guard context.options.routes ?? !context.device.sharesMemoryWithHost, router.configuration.mostOnDevice != nil else { return nil }
+    guard context.options.routes ?? !context.device.sharesMemoryWithHost, router.configuration.mostOnDevice != nil,
+      bank.parts.allSatisfy(\.experts.isRange)
+    else { return nil }
     let program: DeviceProgram
     do throws(OpenCLError) {
       program = try context.programs.routing(bank.parts[0].gateUp.shape, on: context)
@@ -57,7 +59,7 @@ final class DeviceRouter: Sendable {
 
   /// Enqueues the plan of the choices of a pass, for the experts of a bank.
   func plan(_ pass: DevicePass, tokens: Int, _ bank: DeviceBank) throws(OpenCLError) {
-    try plan(pass, tokens: tokens, parts: bank.parts.map(\.experts))
+    try plan(pass, tokens: tokens, parts: bank.parts.map(\.experts.range))
   }
 
   /// The same for the experts of each part.

@@ -14,13 +14,15 @@ import Synchronization
 
 /// A thread for the work on one device, one caller's after the other's.
 ///
-/// A caller waits for its work, at once or later; only inside a call into the driver does time count. One that overstays is abandoned with the
-/// thread: should it return, the thread sleeps for ever, so that it touches nothing the caller has given away.
+/// Long work lets others in between its pieces. A caller waits for its work, at once or later; only inside a call into the driver does time count.
+/// One that overstays is abandoned with the thread: should it return, the thread sleeps for ever, so that it touches nothing the caller has given
+/// away.
 final class DriverThread: @unchecked Sendable {
   private let state = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  private var queue: [() -> Void] = []
-  private var worksGiven = 0, worksDone = 0, ends = false, isAbandoned = false
+  private typealias GivenWork = (work: DriverTask, body: () -> Void)
+  private var queue: [GivenWork] = []
+  private var ends = false, isAbandoned = false
   /// When the call that is being made has to be back, in nanoseconds of `clock`; 0 outside calls, -1 when nobody waits for it any more.
   private let due = Atomic<Int>(0)
   private var call = ""
@@ -62,9 +64,8 @@ final class DriverThread: @unchecked Sendable {
     }
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    worksGiven += 1
-    let work = DriverWork<Value>(number: worksGiven)
-    queue.append { do throws(OpenCLError) { work.result = .success(try body()) } catch { work.result = .failure(error) } }
+    let work = DriverWork<Value>()
+    queue.append((work, { do throws(OpenCLError) { work.result = .success(try body()) } catch { work.result = .failure(error) } }))
     pthread_cond_broadcast(changed)
     return work
   }
@@ -76,7 +77,7 @@ final class DriverThread: @unchecked Sendable {
   func finish<Value>(_ work: DriverWork<Value>) throws(OpenCLError) -> Value? {
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    while worksDone < work.number {
+    while !work.isDone {
       guard !isAbandoned else { return nil }
       sleepAWhile()
       let due = due.load(ordering: .acquiring)
@@ -107,25 +108,31 @@ final class DriverThread: @unchecked Sendable {
     return serving.map { pthread_equal($0, pthread_self()) != 0 } ?? false
   }
 
+  /// Does what others have given meanwhile; on the thread, inside work that leaves nothing half done here.
+  func letOthersIn() { while let next = next(waiting: false) { perform(next) } }
+
   private func serve() {
     pthread_mutex_lock(state)
     serving = pthread_self()
     pthread_mutex_unlock(state)
-    while let work = next() {
-      work()
-      pthread_mutex_lock(state)
-      worksDone += 1
-      pthread_cond_broadcast(changed)
-      pthread_mutex_unlock(state)
-    }
+    while let next = next(waiting: true) { perform(next) }
   }
 
-  /// The work to do next; nil when the thread may end.
-  private func next() -> (() -> Void)? {
+  /// The work to do next; nil when there is none, or the thread may end.
+  private func next(waiting: Bool) -> GivenWork? {
     pthread_mutex_lock(state)
     defer { pthread_mutex_unlock(state) }
-    while queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
+    while waiting, queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
     return queue.isEmpty ? nil : queue.removeFirst()
+  }
+
+  /// What the work held is given back outside the mutex: that may be work of its own.
+  private func perform(_ given: GivenWork) {
+    given.body()
+    pthread_mutex_lock(state)
+    given.work.isDone = true
+    pthread_cond_broadcast(changed)
+    pthread_mutex_unlock(state)
   }
 
   private var clock: Int { nanoseconds(ContinuousClock.now - start) }
@@ -140,12 +147,16 @@ final class DriverThread: @unchecked Sendable {
   }
 }
 
-/// Work that a thread was given, and its outcome once it is done.
-final class DriverWork<Value>: @unchecked Sendable {
-  fileprivate let number: Int
-  fileprivate var result: Result<Value, OpenCLError>?
+/// Work that a thread was given.
+class DriverTask: @unchecked Sendable {
+  fileprivate final var isDone = false
 
-  fileprivate init(number: Int) { self.number = number }
+  fileprivate init() {}
+}
+
+/// Work with its outcome, once it is done.
+final class DriverWork<Value>: DriverTask, @unchecked Sendable {
+  fileprivate var result: Result<Value, OpenCLError>?
 }
 
 private func nanoseconds(_ duration: Duration) -> Int {

@@ -5,14 +5,16 @@ import CMoEKernels
 import MoEExperts
 import MoETensors
 
-/// A borrowed matrix with what keeps its codes.
+/// A borrowed matrix with what keeps it.
 struct HostMatrix {
   let borrowed: moe_matrix
   let owner: AnyObject
   /// Stored column j multiplies input `order[j]`; nil for the identity.
   let order: [Int32]?
 
-  init(_ matrix: PackedMatrix) {
+  /// The published weights, where panels keep them.
+  init(_ packed: PackedMatrix) {
+    let matrix = packed.published ?? packed
     (borrowed, owner, order) = (matrix.borrowed, matrix.holder, matrix.inputOrder)
   }
 
@@ -95,6 +97,13 @@ struct HostMatrix {
     withUnsafePointer(to: borrowed) { moe_matrix_decode($0, Int64(row), 0, Int64(columns), order == nil ? out : stored) }
     guard let order else { return }
     for column in 0..<columns { out[Int(order[column])] = stored[column] }
+  }
+
+  /// The same, filled up with zeros to a multiple of eight columns.
+  func widen(row: Int, to target: UnsafeMutableRawPointer) {
+    let out = target.assumingMemoryBound(to: Float.self)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { decode(row: row, $0.baseAddress!, into: out) }
+    for column in columns..<(columns + 7) / 8 * 8 { out[column] = 0 }
   }
 }
 #endif

@@ -34,13 +34,16 @@ struct OpenCLBackend: Sendable {
     var uploaded: [ObjectIdentifier: DeviceBank] = [:], projected: [Int: Projection] = [:]
     for bank in banks {
       let key = ObjectIdentifier(bank.borrowed)
-      uploaded[key] = if let known = former?.banks[key] { known } else { try DeviceBank(bank, rounds: precision == .int8, in: context) }
+      uploaded[key] =
+        if let known = former?.banks[key] { known } else {
+          try DeviceBank(bank, rounds: precision == .int8, beside: former?.banks.values.flatMap(\.experts) ?? [], in: context)
+        }
     }
     for matrix in projections {
       let key = Self.key(matrix)
       projected[key] =
         if let known = former?.projections[key] { known } else {
-          Projection(product: try DeviceProduct(0..<1, up: [HostMatrix(matrix)], in: context), matrix: matrix)
+          Projection(product: try DeviceProduct(up: HostMatrix(matrix), in: context), matrix: matrix)
         }
     }
     (self.banks, self.projections) = (uploaded, projected)

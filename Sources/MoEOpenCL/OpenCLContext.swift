@@ -27,6 +27,8 @@ package final class OpenCLContext: @unchecked Sendable {
   let methods: [ProductMethod]
   /// On the device's thread.
   var staging = Staging()
+  /// Where experts lie.
+  let experts = PartedBuffers()
   let options: OpenCLOptions
   private let thread: DriverThread
   private let state = Mutex<(lost: OpenCLError?, taken: Int)>((nil, 0))
@@ -113,6 +115,9 @@ package final class OpenCLContext: @unchecked Sendable {
     try demandUse()
     return try thread.start(body)
   }
+
+  /// Does the work of others that came meanwhile; inside long work, on the thread of the device.
+  func letOthersIn() { thread.letOthersIn() }
 
   /// Waits for work that was started.
   ///

@@ -20,15 +20,15 @@ package final class OpenCLContexts: Sendable {
     /// A backend that holds the banks and projections of one layer on device `index` of `OpenCL.discover().devices`.
     ///
     /// - Parameters:
-    ///   - precision: what activations are rounded to where the weights suit it: `float` or `int8`; that of `former` where there is one.
+    ///   - precision: what activations are rounded to where the weights suit it: `float` or `int8`; that of the one in `former`.
     ///   - router: what routes the tokens of the first bank, which the device does where it can; nil to leave it to the host.
-    ///   - former: a backend that may hold some of them already.
+    ///   - former: backends of which the one on this device may hold some of them already.
     /// - Throws: `OpenCLError`: no such device, one that is lost, no room in its memory or budget, kernels that do not build or are wrong.
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision = .float, router: Router? = nil,
-      former: (any GroupedGEMMBackend)? = nil
+      former: [any GroupedGEMMBackend] = []
     ) throws(OpenCLError) -> any DeviceBackend {
-      let context = try context(of: index), former = former as? OpenCLBackend
+      let context = try context(of: index), former = former.lazy.compactMap { $0 as? OpenCLBackend }.first { $0.context === context }
       return try context.run { () throws(OpenCLError) in
         try OpenCLBackend(context, index: index, banks, projections, former?.precision ?? precision, router, former: former)
       }
@@ -59,7 +59,7 @@ package final class OpenCLContexts: Sendable {
   #else
     package func backend(
       on index: Int, _ banks: [ExpertBank], _ projections: [PackedMatrix], _ precision: ActivationPrecision = .float, router: Router? = nil,
-      former: (any GroupedGEMMBackend)? = nil
+      former: [any GroupedGEMMBackend] = []
     ) throws(OpenCLError) -> any DeviceBackend {
       throw OpenCLError(call: "clGetPlatformIDs", status: -1001, detail: "the package was built without the trait OpenCL")
     }

@@ -36,11 +36,11 @@ struct SelfTest {
     let matrices = [matrix(of: up, group: 32, &random), matrix(of: gate, group: variant.integers == nil ? 12 : 64, &random)]
     let biases = (0..<2 * rows).map { _ in random.next() }, (input, rounded) = input(&random)
     let product = try DeviceProduct(
-      0..<1, up: [matrices[0]], gate: [matrices[1]], biases: biases,
-      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1), segment: 768), in: context, testing: (variant, program))
+      up: matrices[0], gate: matrices[1], biases: biases,
+      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1), segment: 768), by: (variant, program), in: context)
     let pass = DevicePass(context), plan = DispatchPlan(everyToken: .init(repeating: coefficient, count: tokens))
     var (activated, summed) = ([Float](repeating: .nan, count: tokens * rows), [Float](repeating: .nan, count: tokens * rows))
-    try pass.upload(plan, parts: CollectionOfOne(0..<1), program.shape)
+    try pass.upload(plan, parts: CollectionOfOne(product.experts), program.shape)
     try pass.input.room(4 * input.count, in: context).write(input)
     let size = 4 * activated.count, target = try pass.room(pass.outputs, tokens, rows), result = try pass.room(pass.result, tokens, rows)
     for tiles in pass.plan.tiles { try product.launch(tiles, of: pass, gathers: true, x: pass.input.buffer!, y: target) }

@@ -71,13 +71,13 @@ struct Tuner {
     let program = try DeviceProgram(.f32, shape, on: context, cache: context.options.programs)
     try SelfTest(.f32).run(program, on: context)
     return try DeviceProduct(
-      0..<1, up: [matrices[0]], gate: [matrices[1]],
-      ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1)), in: context, testing: (.f32, program))
+      up: matrices[0], gate: matrices[1], ProductRole(activation: moe_expert_activation(kind: MOE_SILU, limit: .infinity, alpha: 1)),
+      by: (.f32, program), in: context)
   }
 
   private func milliseconds(of product: DeviceProduct, _ pass: DevicePass) throws(OpenCLError) -> Double {
     let plan = DispatchPlan(everyToken: .init(repeating: 1, count: tokens))
-    try pass.upload(plan, parts: CollectionOfOne(0..<1), product.shape)
+    try pass.upload(plan, parts: CollectionOfOne(product.experts), product.shape)
     let target = try pass.room(pass.outputs, tokens, rows), start = ContinuousClock.now
     for tiles in pass.plan.tiles { try product.launch(tiles, of: pass, gathers: true, x: pass.input.buffer!, y: target) }
     try pass.finish()

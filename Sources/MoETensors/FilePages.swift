@@ -20,6 +20,8 @@ package struct FileIdentity: Sendable, Hashable {
 package protocol FilePages: AnyObject, Sendable {
   /// The file when it was opened; nil when it had been changed so shortly before that its times would not tell another change.
   var identity: FileIdentity? { get }
+  /// True when the bytes take no memory that the system could not have back.
+  var isMapped: Bool { get }
   /// True when the path still leads to the file as it was opened.
   var isUnchanged: Bool { get }
   /// Reads the same bytes without mapping them; nil where they are in memory, or the path leads to another file by now.

@@ -126,13 +126,15 @@ import Testing
     #expect(throws: MoEError.self) { try AdaptiveLayers([layer, fixture], planner: planner) }
   }
 
-  /// On a machine of one node layers run, and a move changes nothing.
+  /// On a machine of one node layers run, and a move changes no weight.
   @Test(.disabled(if: PlacedLayerTests.hasNodes)) func oneNode() throws {
     let machine = LayerFixture.machine, parts = try RandomLayer("q8_0", .int8), layer = try parts.layer(on: machine)
     let layers = try AdaptiveLayers([layer], planner: Planner(MachineModel(machine.topology)), window: 1)
     let states = try PlacedLayerTests.states(3, layer.hidden)
-    try layers.move(0, to: PlacedLayerTests.placement(.isolate, parts.experts, on: machine.topology))
-    #expect(layers[0].placement == nil)
+    let isolated = PlacedLayerTests.placement(.isolate, parts.experts, on: machine.topology)
+    try layers.move(0, to: isolated)
+    #expect(layers[0].placement == isolated)
+    #expect(zip(layers[0].weights.matrices, layer.weights.matrices).allSatisfy { $0.borrowed.data == $1.borrowed.data })
     #expect(try layers.bits(0, states) == layer.bits(states))
   }
 }
