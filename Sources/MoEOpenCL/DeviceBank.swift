@@ -3,12 +3,13 @@
 #if OpenCL
 import MoEExperts
 import MoEPlacement
+import MoETensors
 
 /// Neighbouring experts of a bank: their two products.
 struct BankPart: Sendable {
   let gateUp: DeviceProduct, down: DeviceProduct
   var experts: Range<Int> { gateUp.experts }
-  var rounds: Bool { gateUp.rounds || down.rounds }
+  var precision: ActivationPrecision { gateUp.precision == .float ? down.precision : gateUp.precision }
 }
 
 /// The experts of a bank, uploaded.
@@ -17,23 +18,23 @@ final class DeviceBank: Sendable {
   /// Keeps what `parts` borrow, and the identity that the bank is known by.
   private let borrowed: BorrowedExperts
 
-  /// - Parameter rounds: true to round activations to int8 where the weights suit it.
-  init(_ bank: ExpertBank, rounds: Bool, in context: OpenCLContext) throws(OpenCLError) {
+  /// - Parameter precision: what to round activations to where the weights suit it.
+  init(_ bank: ExpertBank, _ precision: ActivationPrecision, in context: OpenCLContext) throws(OpenCLError) {
     borrowed = bank.borrowed
-    parts = try Self.parts(bank, bank.experts.indices, rounds, in: context)
+    parts = try Self.parts(bank, bank.experts.indices, precision, in: context)
   }
 
   /// One part, or where some buffer would be larger than the device takes, those of both halves.
-  private static func parts(_ bank: ExpertBank, _ experts: Range<Int>, _ rounds: Bool, in context: OpenCLContext) throws(OpenCLError) -> [BankPart] {
+  private static func parts(_ bank: ExpertBank, _ experts: Range<Int>, _ precision: ActivationPrecision, in context: OpenCLContext) throws(OpenCLError) -> [BankPart] {
     do throws(OpenCLError) {
-      return [try part(bank, experts, rounds, in: context)]
+      return [try part(bank, experts, precision, in: context)]
     } catch where error.isBufferSize && experts.count > 1 {
       let middle = (experts.lowerBound + experts.upperBound) / 2
-      return try parts(bank, experts.lowerBound..<middle, rounds, in: context) + parts(bank, middle..<experts.upperBound, rounds, in: context)
+      return try parts(bank, experts.lowerBound..<middle, precision, in: context) + parts(bank, middle..<experts.upperBound, precision, in: context)
     }
   }
 
-  private static func part(_ bank: ExpertBank, _ range: Range<Int>, _ rounds: Bool, in context: OpenCLContext) throws(OpenCLError) -> BankPart {
+  private static func part(_ bank: ExpertBank, _ range: Range<Int>, _ precision: ActivationPrecision, in context: OpenCLContext) throws(OpenCLError) -> BankPart {
     let experts = bank.experts[range]
     func matrices(_ path: (Expert) -> PackedMatrix) -> [HostMatrix] { experts.map { HostMatrix(path($0)) } }
     func biases(_ path: (Expert) -> [Float]?, _ width: Int) -> [Float]? {
@@ -45,9 +46,9 @@ final class DeviceBank: Sendable {
       gateUp: try DeviceProduct(
         range, up: matrices(\.up), gate: bank.isGated ? matrices { $0.gate! } : nil,
         biases: upBiases == nil && gateBiases == nil ? nil : (upBiases ?? none) + (bank.isGated ? gateBiases ?? none : []),
-        ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput, rounds: rounds), in: context),
+        ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput, precision: precision), in: context),
       down: try DeviceProduct(range, up: matrices(\.down), biases: biases(\.downBias, bank.hidden),
-        ProductRole(rounds: rounds, segment: experts.first!.down.segment), in: context))
+        ProductRole(precision: precision, segment: experts.first!.down.segment), in: context))
   }
 }
 

@@ -34,7 +34,7 @@ struct OpenCLBackend: Sendable {
     var uploaded: [ObjectIdentifier: DeviceBank] = [:], projected: [Int: Projection] = [:]
     for bank in banks {
       let key = ObjectIdentifier(bank.borrowed)
-      uploaded[key] = if let known = former?.banks[key] { known } else { try DeviceBank(bank, rounds: precision == .int8, in: context) }
+      uploaded[key] = if let known = former?.banks[key] { known } else { try DeviceBank(bank, precision, in: context) }
     }
     for matrix in projections {
       let key = Self.key(matrix)
@@ -127,7 +127,7 @@ extension OpenCLBackend: GroupedGEMMBackend {
   var name: String { "opencl:\(index)" }
 
   func precision(of bank: ExpertBank) -> ActivationPrecision {
-    banks[ObjectIdentifier(bank.borrowed)]!.parts.contains(where: \.rounds) ? .int8 : .float
+    banks[ObjectIdentifier(bank.borrowed)]!.parts.lazy.map(\.precision).first { $0 != .float } ?? .float
   }
 
   func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) throws(OpenCLError) {
