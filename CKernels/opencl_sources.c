@@ -71,6 +71,24 @@ static const struct { const char *name, *text; } sources[] = {
     {"product_panels_int8", (const char[]){
 #embed "opencl/product_panels_int8.cl" suffix(, 0)
     }},
+    {"mma_ptx", (const char[]){
+#embed "opencl/mma_ptx.cl" suffix(, 0)
+    }},
+    {"mma_emulated", (const char[]){
+#embed "opencl/mma_emulated.cl" suffix(, 0)
+    }},
+    {"round_rows_bf16", (const char[]){
+#embed "opencl/round_rows_bf16.cl" suffix(, 0)
+    }},
+    {"product_mma", (const char[]){
+#embed "opencl/product_mma.cl" suffix(, 0)
+    }},
+    {"product_tiles_mma", (const char[]){
+#embed "opencl/product_tiles_mma.cl" suffix(, 0)
+    }},
+    {"product_rows_mma", (const char[]){
+#embed "opencl/product_rows_mma.cl" suffix(, 0)
+    }},
     {"combine", (const char[]){
 #embed "opencl/combine.cl" suffix(, 0)
     }},

@@ -29,6 +29,13 @@ float float_of_half(ushort bits) { return load_half((const half *)&bits); }
 float half_at(const global uchar *p, long at) { return float_of_half(((const global ushort *)p)[at]); }
 float2 halves_at(const global uchar *p, long at) { return (float2)(half_at(p, at), half_at(p, at + 1)); }
 
+/// bf16, and the nearest to an f32: NaN stays NaN.
+float8 float_of_bf16(ushort8 codes) { return as_float8(convert_uint8(codes) << 16); }
+ushort8 bf16_of_float(float8 values) {
+  const uint8 bits = as_uint8(values), nearest = bits + 0x7fff + (bits >> 16 & 1);
+  return convert_ushort8(select(nearest, bits | 0x400000, (bits & 0x7fffffff) > 0x7f800000) >> 16);
+}
+
 /// E8M0 halved, the scale of codes that hold twice their value.
 float half_of_e8m0(uchar code) { return as_float(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
 

@@ -30,7 +30,7 @@ float8 row_values(
               : weights_at(matrices + expert, up_codes, up_planes, row, column);
 }
 
-/// Inputs [column ... column + 7] of a row of the plan, zeros behind its end.
+/// Inputs [column ... column + 7] of a row of the plan, zeros behind its end; rounded to bf16 where the program is compiled for that.
 float8 inputs_at(const global float *x, const global int *lists, int tokens, int weights, int inputs, int flags, int planned, int column) {
   const global float *row = x + (long)(flags & GATHERS ? lists[tokens + planned] : planned) * inputs;
   float8 values;
@@ -41,7 +41,11 @@ float8 inputs_at(const global float *x, const global int *lists, int tokens, int
     for (int i = 0; i < 8; i++) single[i] = column + i < inputs ? row[column + i] : 0;
     values = vload8(0, single);
   }
-  return flags & WEIGHS_INPUT ? values * as_float(lists[weights + planned]) : values;
+  if (flags & WEIGHS_INPUT) values *= as_float(lists[weights + planned]);
+#ifdef ROUNDS_TO_BF16
+  values = float_of_bf16(bf16_of_float(values));
+#endif
+  return values;
 }
 
 float sigmoid_of(float x) { return 1 / (1 + exp(-x)); }

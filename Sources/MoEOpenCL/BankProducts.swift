@@ -3,6 +3,7 @@
 #if OpenCL
 import MoEExperts
 import MoEPlacement
+import MoETensors
 
 /// What all parts of a bank have in common.
 struct BankProducts {
@@ -11,13 +12,13 @@ struct BankProducts {
   private let gateUpRole: ProductRole, downRole: ProductRole
   private let gateUpProgram: VariantProgram, downProgram: VariantProgram
 
-  init(_ bank: ExpertBank, rounds: Bool, in context: OpenCLContext) throws(OpenCLError) {
+  init(_ bank: ExpertBank, _ precision: ActivationPrecision, in context: OpenCLContext) throws(OpenCLError) {
     self.bank = bank
     up = bank.experts.map { HostMatrix($0.up) }
     gate = bank.isGated ? bank.experts.map { HostMatrix($0.gate!) } : nil
     down = bank.experts.map { HostMatrix($0.down) }
-    gateUpRole = ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput, rounds: rounds)
-    downRole = ProductRole(rounds: rounds, segment: bank.experts[0].down.segment)
+    gateUpRole = ProductRole(activation: bank.activation.borrowed, weighsInput: bank.weightOnInput, precision: precision)
+    downRole = ProductRole(precision: precision, segment: bank.experts[0].down.segment)
     gateUpProgram = try DeviceProduct.program(up + (gate ?? []), gateUpRole, in: context)
     downProgram = try DeviceProduct.program(down, downRole, in: context)
   }

@@ -3,12 +3,13 @@
 #if OpenCL
 import MoEExperts
 import MoEPlacement
+import MoETensors
 
 /// Some experts of a bank: their two products.
 struct BankPart: Sendable {
   let gateUp: DeviceProduct, down: DeviceProduct
   var experts: PartExperts { gateUp.experts }
-  var rounds: Bool { gateUp.rounds || down.rounds }
+  var precision: ActivationPrecision { gateUp.precision == .float ? down.precision : gateUp.precision }
 }
 
 /// The experts of a bank, uploaded.
@@ -21,11 +22,11 @@ final class DeviceBank: Sendable {
   private let borrowed: BorrowedExperts
 
   /// - Parameters:
-  ///   - rounds: true to round activations to int8 where the weights suit it.
+  ///   - precision: what to round activations to where the weights suit it.
   ///   - others: experts that stay where they are when they are the bank's too.
-  init(_ bank: ExpertBank, rounds: Bool, beside others: [DeviceExpert], in context: OpenCLContext) throws(OpenCLError) {
+  init(_ bank: ExpertBank, _ precision: ActivationPrecision, beside others: [DeviceExpert], in context: OpenCLContext) throws(OpenCLError) {
     borrowed = bank.borrowed
-    let products = try BankProducts(bank, rounds: rounds, in: context)
+    let products = try BankProducts(bank, precision, in: context)
     if let borrowing = try products.borrowing(in: context) {
       (parts, experts) = (borrowing, [])
       return

@@ -13,8 +13,8 @@ struct ProductRole {
   var activation: moe_expert_activation?
   /// True when a row is multiplied by its coefficient first.
   var weighsInput = false
-  /// True to round activations to int8, where all matrices are of one kind that suits it.
-  var rounds = false
+  /// What activations are rounded to, where all matrices are of one kind that suits it.
+  var precision = ActivationPrecision.float
   /// Columns of one segment of the sums on int8 activations; nil for all.
   var segment: Int?
 }
@@ -94,8 +94,8 @@ final class DeviceProduct: Sendable {
   static func program(_ matrices: [HostMatrix], _ role: ProductRole, in context: OpenCLContext) throws(OpenCLError) -> VariantProgram {
     let kinds = matrices.compactMap { MatrixKind(of: $0) }
     if kinds.count == matrices.count {
-      if role.rounds, Set(kinds).count == 1, matrices.allSatisfy(MatrixKind.suitsInt8),
-        let rounding = try context.programs.roundingProgram(kinds[0], on: context)
+      if Set(kinds).count == 1, matrices.allSatisfy({ MatrixKind.suits(role.precision, $0) }),
+        let rounding = try context.programs.roundingProgram(kinds[0], role.precision, on: context)
       {
         return rounding
       }
@@ -114,8 +114,8 @@ final class DeviceProduct: Sendable {
   }
 
   var shape: TileShape { program.shape }
-  /// True when activations are rounded to int8.
-  var rounds: Bool { program.rounds }
+  /// What activations are rounded to.
+  var precision: ActivationPrecision { program.products?.precision ?? .float }
 
   /// Multiply-adds of one row.
   private var work: Int { rows * columns * (flags & 1 + 1) }
@@ -128,10 +128,10 @@ final class DeviceProduct: Sendable {
   func launch(_ tiles: TileList, of pass: DevicePass, gathers: Bool, x: DeviceBuffer, y: DeviceBuffer) throws(OpenCLError) {
     let lists = pass.lists.buffer!, at = pass.plan.places, flags = flags | (gathers ? 16 : 0)
     var x = x
-    if let arrangement = shape.method.arrangement(onInt8: rounds) { x = try arrange(tiles, by: arrangement, of: pass, flags, x) }
-    let kernel = shape.method.product(isFew: tiles.isFew, onInt8: rounds)
+    if let arrangement = shape.method.arrangement(program.products) { x = try arrange(tiles, by: arrangement, of: pass, flags, x) }
+    let kernel = shape.method.product(isFew: tiles.isFew, program.products)
     let groups = shape.groups(rows * (flags & 1 + 1))
-    let items = tiles.isFew ? shape.rowItems : shape.tileItems
+    let items = shape.items(isFew: tiles.isFew, program.products)
     let step = max(1, Self.workOfLaunch / max(1, work * (tiles.isFew ? shape.few : shape.groupTokens)))
     for first in stride(from: 0, to: tiles.count, by: step) {
       let event = try program.launch(
@@ -144,34 +144,39 @@ final class DeviceProduct: Sendable {
         for value in [experts.range.lowerBound, experts.range.count, rows, columns, inputs, flags] { try arguments.add(value) }
         try arguments.add(limit)
         try arguments.add(alpha)
-        if rounds { try arguments.add(segment) }
+        if precision == .int8 { try arguments.add(segment) }
       }
       pass.note(event)
     }
   }
 
-  /// Enqueues what arrange_rows.cl or round_rows.cl does to the rows of tiles, and returns where they are then.
+  /// Enqueues what arrange_rows.cl, round_rows.cl or round_rows_bf16.cl does to the rows of tiles, and returns where they are then.
   private func arrange(
     _ tiles: TileList, by kernel: DeviceProgram.Kernel, of pass: DevicePass, _ flags: Int, _ x: DeviceBuffer
   ) throws(OpenCLError) -> DeviceBuffer {
-    let at = pass.plan.places, target = try pass.room(pass.arranged, pass.plan.arranged, rounds ? columns / 32 * Self.roundedWords : columns)
-    let span = shape.method == .tiles ? Self.spanOfTiles : Self.run
+    let (words, span, group): (Int, Int, Int?) =
+      switch kernel {
+      case .roundRowsBF16: (columns / 2, 8, nil)
+      case .roundRows: (columns / 32 * Self.roundedWords, shape.method == .tiles ? 32 : Self.run, 1)
+      default: (columns, Self.run, 1)
+      }
+    let at = pass.plan.places, target = try pass.room(pass.arranged, pass.plan.arranged, words)
     let event = try program.launch(
-      kernel, width: (columns + span - 1) / span, height: tiles.count, group: 1, on: pass.context
+      kernel, width: (columns + span - 1) / span, height: tiles.count, group: group, on: pass.context
     ) { (arguments) throws(OpenCLError) in
       try arguments.add(pass.lists.buffer!)
       for value in [tiles.place, at.tokens, at.weights] { try arguments.add(value) }
       try arguments.add(x)
       try arguments.add(target)
       for value in [columns, inputs, flags] { try arguments.add(value) }
-      if rounds { try arguments.add(span) }
+      if kernel == .roundRows { try arguments.add(span) }
     }
     pass.note(event)
     return target
   }
 
-  /// RUN of tile.cl, what an item of round_rows takes where items are many, and words of 32 columns of a row of integers.cl.
-  private static let run = 256, spanOfTiles = 32, roundedWords = 11
+  /// RUN of tile.cl, and words of 32 columns of a row of integers.cl.
+  private static let run = 256, roundedWords = 11
 
   /// Multiply-adds of one launch: about 50 ms of a small device.
   private static let workOfLaunch = 1 << 31

@@ -12,9 +12,12 @@ final class DeviceProgram: @unchecked Sendable {
     case arrangeRows = "arrange_rows"
     case productPanels = "product_panels"
     case roundRows = "round_rows"
+    case roundRowsBF16 = "round_rows_bf16"
     case productTilesInt8 = "product_tiles_int8"
     case productRowsInt8 = "product_rows_int8"
     case productPanelsInt8 = "product_panels_int8"
+    case productTilesMatrices = "product_tiles_mma"
+    case productRowsMatrices = "product_rows_mma"
     case combine = "combine"
     case routerLogits = "router_logits"
     case route = "route"
@@ -25,8 +28,8 @@ final class DeviceProgram: @unchecked Sendable {
   }
 
   let shape: TileShape
-  /// True when activations are rounded to int8.
-  let rounds: Bool
+  /// Nil where activations are f32.
+  let products: RoundedProducts?
   private let program: cl_program
   private let kernels: [Kernel: cl_kernel]
   /// Nil once the context gives back what it has.
@@ -35,22 +38,21 @@ final class DeviceProgram: @unchecked Sendable {
   private var launched: Set<Kernel> = []
 
   convenience init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
-    let rounds = variant.integers != nil
     try self.init(
-      ProgramBuild(variant, shape, on: context), shape, rounds: rounds, shape.method.kernels(onInt8: rounds), on: context, cache: cache)
+      ProgramBuild(variant, shape, on: context), shape, variant.products, shape.method.kernels(variant.products), on: context, cache: cache)
   }
 
   /// What routes tokens and cuts their plans for `shape`.
   convenience init(routingFor shape: TileShape, on context: OpenCLContext, cache: ProgramCache?) throws(OpenCLError) {
     try self.init(
-      ProgramBuild(routingFor: shape, on: context), shape, rounds: false,
+      ProgramBuild(routingFor: shape, on: context), shape, nil,
       [.routerLogits, .route, .countRows, .scanRows, .cutTiles, .placeRows], on: context, cache: cache)
   }
 
   private init(
-    _ build: ProgramBuild, _ shape: TileShape, rounds: Bool, _ names: [Kernel], on context: OpenCLContext, cache: ProgramCache?
+    _ build: ProgramBuild, _ shape: TileShape, _ products: RoundedProducts?, _ names: [Kernel], on context: OpenCLContext, cache: ProgramCache?
   ) throws(OpenCLError) {
-    (self.shape, self.rounds) = (shape, rounds)
+    (self.shape, self.products) = (shape, products)
     let program = try build.program(cache)
     var kernels: [Kernel: cl_kernel] = [:]
     for kernel in names {

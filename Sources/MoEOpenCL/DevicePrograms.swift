@@ -3,6 +3,7 @@
 #if OpenCL
 import CMoEOpenCL
 import MoEPlacement
+import MoETensors
 import Synchronization
 
 /// Every program that a device has needed so far, and those it must not use.
@@ -25,11 +26,13 @@ final class DevicePrograms: Sendable {
     try program(variant, try shape(on: context), on: context)
   }
 
-  /// The best program for matrices of one kind on int8 activations that the driver gets right; nil when there is none.
-  func roundingProgram(_ kind: MatrixKind, on context: OpenCLContext) throws(OpenCLError) -> (KernelVariant, DeviceProgram)? {
+  /// The best program for matrices of one kind on rounded activations that the driver gets right; nil when there is none.
+  func roundingProgram(
+    _ kind: MatrixKind, _ precision: ActivationPrecision, on context: OpenCLContext
+  ) throws(OpenCLError) -> (KernelVariant, DeviceProgram)? {
     let shape = try shape(on: context)
-    for integers in IntegerProducts.suiting(context.info, shape.method) {
-      let variant = KernelVariant(kind, on: integers)
+    for products in RoundedProducts.suiting(precision, shape, on: context) {
+      let variant = KernelVariant(kind, on: products)
       do throws(OpenCLError) { return (variant, try program(variant, shape, on: context)) } catch where !context.isLost {}
     }
     return nil

@@ -5,30 +5,31 @@ import CMoEKernels
 import MoEPlacement
 import MoETensors
 
-/// The kinds of matrix that one program reads; their order is their number. One kind where activations are rounded to int8.
+/// The kinds of matrix that one program reads; their order is their number. One kind where activations are rounded.
 struct KernelVariant: Hashable, Sendable {
   let kinds: [MatrixKind]
   /// Nil where activations are f32.
-  let integers: IntegerProducts?
+  let products: RoundedProducts?
 
   /// What every matrix can be decoded to.
   static let f32 = KernelVariant([.f32])
 
   init(_ kinds: Set<MatrixKind>) {
     self.kinds = kinds.sorted { ($0.format.index, $0.scales) < ($1.format.index, $1.scales) }
-    integers = nil
+    products = nil
   }
 
-  init(_ kind: MatrixKind, on integers: IntegerProducts) { (kinds, self.integers) = ([kind], integers) }
+  init(_ kind: MatrixKind, on products: RoundedProducts) { (kinds, self.products) = ([kind], products) }
 
   /// The number of the kind of `matrix`; nil when the variant does not read it.
   func number(of matrix: HostMatrix) -> Int? { MatrixKind(of: matrix).flatMap(kinds.firstIndex(of:)) }
 
-  var name: String { kinds.map(\.name).joined(separator: ", ") + (integers.map { " on int8 by \($0.rawValue)" } ?? "") }
+  var name: String { kinds.map(\.name).joined(separator: ", ") + (products.map { " on \($0.precision.rawValue) by \($0.rawValue)" } ?? "") }
 
   /// What matrix.cl is compiled for.
   var options: String {
-    if kinds.count == 1 { return "-D FORMAT=\(kinds[0].format) -D SCALES=\(kinds[0].scales)" }
+    let rounding = products == .widenedFloats ? " -D ROUNDS_TO_BF16" : ""
+    if kinds.count == 1 { return "-D FORMAT=\(kinds[0].format) -D SCALES=\(kinds[0].scales)" + rounding }
     return "-D KINDS=" + kinds.enumerated().map { "KIND(\($0),\($1.format),\($1.scales))" }.joined()
   }
 
@@ -36,8 +37,7 @@ struct KernelVariant: Hashable, Sendable {
   func sources(_ method: ProductMethod) -> [UnsafePointer<CChar>] {
     let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
     let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"]
-    let products = (integers.map { ["integers", $0.rawValue] } ?? []) + method.kernels(onInt8: integers != nil).map(\.rawValue)
-    return (names + products).map { moe_opencl_text($0) }
+    return (names + (products?.sources ?? []) + method.kernels(products).map(\.rawValue)).map { moe_opencl_text($0) }
   }
 }
 #endif

@@ -37,10 +37,16 @@ struct MatrixKind: Hashable, Sendable {
       }
   }
 
-  /// True when products of such a matrix, which is one of these, can be had on int8 activations: those that the CPU has of it, in rows or in panels.
-  static func suitsInt8(_ matrix: HostMatrix) -> Bool {
-    guard matrix.order == nil, moe_int8_row_bytes(matrix.borrowed.format, 32) > 0 else { return false }
-    return withUnsafePointer(to: matrix.borrowed) { moe_takes_rounded($0) || moe_takes_panels($0) }
+  /// True when products of such a matrix, which is one of these, can be had on activations of this precision: on int8, those that the CPU has of it, in
+  /// rows or in panels.
+  static func suits(_ precision: ActivationPrecision, _ matrix: HostMatrix) -> Bool {
+    switch precision {
+    case .float: return false
+    case .int8:
+      guard matrix.order == nil, moe_int8_row_bytes(matrix.borrowed.format, 32) > 0 else { return false }
+      return withUnsafePointer(to: matrix.borrowed) { moe_takes_rounded($0) || moe_takes_panels($0) }
+    case .bfloat16: return WeightFormat(index: matrix.borrowed.format) == .bf16 && !matrix.hasScales
+    }
   }
 
   /// As measurements name it: "q4_0", "f8_e4m3 by bf16".

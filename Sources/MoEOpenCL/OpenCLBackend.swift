@@ -36,7 +36,7 @@ struct OpenCLBackend: Sendable {
       let key = ObjectIdentifier(bank.borrowed)
       uploaded[key] =
         if let known = former?.banks[key] { known } else {
-          try DeviceBank(bank, rounds: precision == .int8, beside: former?.banks.values.flatMap(\.experts) ?? [], in: context)
+          try DeviceBank(bank, precision, beside: former?.banks.values.flatMap(\.experts) ?? [], in: context)
         }
     }
     for matrix in projections {
@@ -130,7 +130,7 @@ extension OpenCLBackend: GroupedGEMMBackend {
   var name: String { "opencl:\(index)" }
 
   func precision(of bank: ExpertBank) -> ActivationPrecision {
-    banks[ObjectIdentifier(bank.borrowed)]!.parts.contains(where: \.rounds) ? .int8 : .float
+    banks[ObjectIdentifier(bank.borrowed)]!.parts.lazy.map(\.precision).first { $0 != .float } ?? .float
   }
 
   func gateUp(_ routed: ExpertPass, _ shared: ExpertPass?, _ memory: StageMemory, feedsDown: Bool) throws(OpenCLError) {

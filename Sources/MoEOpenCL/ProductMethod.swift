@@ -2,6 +2,7 @@
 
 #if OpenCL
 import MoEPlacement
+import MoETensors
 
 /// A way to compute the products of experts.
 enum ProductMethod: String, Sendable {
@@ -16,16 +17,16 @@ enum ProductMethod: String, Sendable {
   }
 
   /// The kernels of a program, named after their sources, in the order of these.
-  func kernels(onInt8: Bool) -> [DeviceProgram.Kernel] {
-    switch self {
-    case .tiles: onInt8 ? [.roundRows, .productTilesInt8, .productRowsInt8, .combine] : [.productTiles, .productRows, .combine]
-    case .panels: onInt8 ? [.roundRows, .productPanelsInt8, .combine] : [.arrangeRows, .productPanels, .combine]
-    }
+  func kernels(_ products: RoundedProducts?) -> [DeviceProgram.Kernel] {
+    let product = [false, true].map { self.product(isFew: $0, products) }
+    return [arrangement(products)].compactMap { $0 } + (self == .panels ? [product[0]] : product) + [.combine]
   }
 
   /// The kernel that multiplies tiles.
-  func product(isFew: Bool, onInt8: Bool) -> DeviceProgram.Kernel {
-    switch self {
+  func product(isFew: Bool, _ products: RoundedProducts?) -> DeviceProgram.Kernel {
+    let onInt8 = products?.precision == .int8
+    return switch self {
+    case .tiles where products?.usesMatrices == true: isFew ? .productRowsMatrices : .productTilesMatrices
     case .tiles where isFew: onInt8 ? .productRowsInt8 : .productRows
     case .tiles: onInt8 ? .productTilesInt8 : .productTiles
     case .panels: onInt8 ? .productPanelsInt8 : .productPanels
@@ -33,6 +34,8 @@ enum ProductMethod: String, Sendable {
   }
 
   /// The kernel that puts the rows of tiles in order first, if there is one.
-  func arrangement(onInt8: Bool) -> DeviceProgram.Kernel? { onInt8 ? .roundRows : self == .panels ? .arrangeRows : nil }
+  func arrangement(_ products: RoundedProducts?) -> DeviceProgram.Kernel? {
+    products?.precision == .int8 ? .roundRows : products?.usesMatrices == true ? .roundRowsBF16 : self == .panels ? .arrangeRows : nil
+  }
 }
 #endif

@@ -12,13 +12,13 @@ struct ProgramBuild {
   private let sources: [UnsafePointer<CChar>], options: String, context: OpenCLContext
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
-    try self.init(variant.name, variant.sources(shape.method), "\(shape.options) \(variant.options)", on: context)
+    try self.init(variant.name, variant.sources(shape.method), "\(shape.options(variant.products)) \(variant.options)", on: context)
   }
 
   /// The kernels that route tokens and cut their plans for `shape`.
   init(routingFor shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
     let names = ["tile", "plan", "doubles", "exact", "router_logits", "route"]
-    try self.init("routing", names.map { moe_opencl_text($0) }, shape.options, on: context)
+    try self.init("routing", names.map { moe_opencl_text($0) }, shape.options(nil), on: context)
   }
 
   private init(_ name: String, _ sources: [UnsafePointer<CChar>], _ options: String, on context: OpenCLContext) throws(OpenCLError) {

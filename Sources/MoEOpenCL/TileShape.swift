@@ -49,19 +49,26 @@ struct TileShape: Hashable, Sendable {
   var sizes: [Int] { [groupRows, groupTokens, itemRows, itemTokens, step, few] }
 
   private var bytesOfStep: Int { (groupRows + groupTokens) * step * MemoryLayout<Float>.size }
+  /// Of three times 32 columns of bf16: see product_mma.cl.
+  var bytesOfStages: Int { (groupRows + groupTokens) * 3 * 64 }
 
   /// Work-groups side by side that `rows` weight rows take.
   func groups(_ rows: Int) -> Int { (rows + groupRows - 1) / groupRows }
 
-  /// Items of a work-group for tiles of many rows, and for those of few.
-  var tileItems: Int { groupRows / itemRows * groupTokens / itemTokens }
-  var rowItems: Int { groupRows / itemRows * Self.lanes }
+  /// Items of a work-group for tiles of many rows or of few.
+  func items(isFew: Bool, _ products: RoundedProducts?) -> Int {
+    if products?.usesMatrices == true { return groupRows / (groupRows < 32 || groupTokens > 64 ? 16 : 32) * 32 }
+    return isFew ? groupRows / itemRows * Self.lanes : tileItems
+  }
+  private var tileItems: Int { groupRows / itemRows * groupTokens / itemTokens }
 
   /// Rows that `count` rows of a tile take when they are arranged.
   static func arranged(_ count: Int) -> Int { (count + 7) / 8 * 8 }
 
-  var options: String {
-    "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) -D STEP=\(step) -D FEW=\(few)"
+  func options(_ products: RoundedProducts?) -> String {
+    // An instruction of tensor cores takes sixteen rows.
+    let itemRows = products?.usesMatrices == true ? 16 : itemRows
+    return "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) -D STEP=\(step) -D FEW=\(few)"
   }
 }
 #endif

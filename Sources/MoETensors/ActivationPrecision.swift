@@ -6,6 +6,6 @@ public enum ActivationPrecision: String, Sendable, Hashable, CaseIterable {
   case float
   /// Activations rounded to int8 with one scale a 32 columns, products summed as integers; formats without such a kernel use `float`.
   case int8
-  /// Activations rounded to bf16, pairs of products summed in f32, where weights are bf16 and the CPU multiplies it; elsewhere `float`.
+  /// Activations rounded to bf16, pairs of products summed in f32, where weights are bf16 and the CPU multiplies it, or a device; elsewhere `float`.
   case bfloat16
 }

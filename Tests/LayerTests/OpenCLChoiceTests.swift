@@ -38,7 +38,7 @@ import Testing
 
   @Test func dotProductsComeByWhatADeviceSays() {
     func names(_ extensions: String, _ capability: (UInt32, UInt32)? = nil) -> [String] {
-      IntegerProducts.dots(Set(extensions.split(separator: " ")), computeCapability: capability).map(\.rawValue)
+      RoundedProducts.dots(Set(extensions.split(separator: " ")), computeCapability: capability).map(\.rawValue)
     }
     #expect(names("") == ["dot_plain"])
     #expect(names("cl_khr_fp64 cl_khr_integer_dot_product") == ["dot_khr", "dot_plain"])
@@ -46,6 +46,8 @@ import Testing
     #expect(names("cl_arm_integer_dot_product_accumulate_int8 cl_khr_integer_dot_product") == ["dot_khr", "dot_arm", "dot_plain"])
     #expect(names("", (6, 0)) == ["dot_plain"])
     #expect(names("", (6, 1)) == ["dot_ptx", "dot_plain"] && names("", (9, 0)) == ["dot_ptx", "dot_plain"])
+    #expect(RoundedProducts.matrices(computeCapability: nil).isEmpty && RoundedProducts.matrices(computeCapability: (7, 5)).isEmpty)
+    #expect(RoundedProducts.matrices(computeCapability: (8, 0)) == [.ptxMatrices] && RoundedProducts.matrices(computeCapability: (9, 0)) == [.ptxMatrices])
   }
 }
 #endif

@@ -67,10 +67,20 @@ import Testing
       #expect(agree(found, expected), "\(device)")
       var tiles = options
       tiles.usesPanels = false
+      var matrices = tiles
+      matrices.emulatesMatrices = true
       for options in onInt8.activations == .int8 && !kind.isMixed ? [options, tiles] : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
         let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .int8)
         #expect(try layer.activations == .int8 && roundAlike(layer(states).values, onInt8(states).values), "\(device) on int8")
+        #expect(machine.notes == OpenCLTests.machine.notes)
+      }
+      for options in weights.experts.gateUpFormats == [.bf16] ? [options, tiles, matrices] : [] {
+        let machine = try Machine.current(threads: 1, openCL: options)
+        let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .bfloat16)
+        #expect(try layer.activations == .bfloat16 && roundAlike(layer(states).values, expected, within: 0x1p-14), "\(device) on bfloat16")
+        let few = try states.rows([3, 7])
+        #expect(try layer.bits(few) == [3, 7].map { try layer.bits(states)[$0] })
         #expect(machine.notes == OpenCLTests.machine.notes)
       }
     }

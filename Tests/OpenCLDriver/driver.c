@@ -1,7 +1,7 @@
 // Runs the OpenCL kernels of every format on small matrices in buffers of exactly their size, against naive sums and, on int8 activations, against the
 // bits of the CPU's products: for checkers of memory and races.
 //
-// With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report.
+// With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report; with the name of a format that alone.
 #include "opencl.h"
 
 /// The matrix has a group of rows and a part, the rows of the plan a tile, a part of one and a few.
@@ -9,19 +9,27 @@ enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16, ARRANGED = 3
 
 extern const moe_kernels moe_kernels_scalar;
 
-/// Work-groups of 16 by 16 in items of 8 by 8, and panels. `sources` end with those of the kernels: the first puts rows in order where `arranges`,
-/// the last multiplies, and so does that before it in tiles.
+/// Work-groups of 16 by 16 in items of 8 by 8, panels, and two warps with 32 rows each. `sources` end with those of the kernels: the first puts rows in
+/// order where `arranges`, the last multiplies, and so does that before it but in panels.
 #define TILE_SIZES "-D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
 #define PANEL_SIZES "-D GROUP_ROWS=32 -D ITEM_ROWS=32"
+#define WARP_SIZES "-D GROUP_ROWS=64 -D ITEM_ROWS=16"
 static const struct method {
   const char *name, *options, *sources[5];
-  bool is_panels, arranges, rounds, is_optional;
+  bool is_panels, arranges;
+  enum { TO_NOTHING, TO_INT8, TO_BF16 } rounds;
+  bool is_optional;
+  /// Weight rows of a group, and its items for many rows and for few.
+  size_t group_rows, many, few;
 } methods[] = {
-    {"tiles", TILE_SIZES, {"product_tiles", "product_rows"}, false, false, false},
-    {"panels", PANEL_SIZES, {"arrange_rows", "product_panels"}, true, true, false},
-    {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, true},
-    {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, true},
-    {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, true, true}};
+    {"tiles", TILE_SIZES, {"product_tiles", "product_rows"}, false, false, TO_NOTHING, false, 16, 4, 16},
+    {"panels", PANEL_SIZES, {"arrange_rows", "product_panels"}, true, true, TO_NOTHING, false, 32, 1},
+    {"tiles, bf16", TILE_SIZES " -D ROUNDS_TO_BF16", {"product_tiles", "product_rows"}, false, false, TO_BF16, false, 16, 4, 16},
+    {"panels, bf16", PANEL_SIZES " -D ROUNDS_TO_BF16", {"arrange_rows", "product_panels"}, true, true, TO_BF16, false, 32, 1},
+    {"warps, bf16", WARP_SIZES, {"mma_emulated", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false, 64, 64, 64},
+    {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
+    {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
+    {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
 
 /// The struct `matrix` of matrix.cl.
 typedef struct place {
@@ -56,6 +64,15 @@ static void multiply_rounded(const moe_format *format, int index, const uint8_t 
       .global_scale = factor_of(format)};
   kernels->round_int8(weighed, COLUMNS, NULL, TOKENS, 0, COLUMNS, COLUMNS, rounded);
   kernels->gemm_int8(&matrix, 0, ROWS, rounded, TOKENS, SEGMENT, products, ROWS, scratch);
+}
+
+/// The nearest bf16.
+static float rounded_to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  memcpy(&value, &bits, 4);
+  return value;
 }
 
 /// Products, gated, with biases, weighed and gathered inputs; and the sum. Returns the largest error: on int8 activations 0, or 1 where some bits are
@@ -95,15 +112,17 @@ static double run(const moe_format *format, int index, const struct method *meth
   cl_mem matrices = buffer(places, sizeof places), up = buffer(codes, bytes), gate = buffer(codes + bytes, bytes);
   cl_mem bias = buffer(biases, sizeof biases), list = buffer(lists, sizeof lists), input = buffer(x, sizeof x), output = buffer(NULL, sizeof y), sum = buffer(NULL, sizeof sums);
   float limit = INFINITY, alpha = 1;
-  int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, segment = SEGMENT, flags = 31 | (method->rounds ? MOE_RELU : MOE_SILU) << 8;
-  cl_mem arranged = method->arranges ? buffer(NULL, method->rounds ? ARRANGED * COLUMNS / 32 * 44 : ARRANGED * COLUMNS * sizeof(float)) : input;
+  int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, segment = SEGMENT, flags = 31 | (method->rounds == TO_INT8 ? MOE_RELU : MOE_SILU) << 8;
+  const bool gives_bf16 = method->rounds == TO_BF16 && !method->is_panels;
+  cl_mem arranged = method->arranges ? buffer(NULL, ARRANGED * COLUMNS / 32 * (method->rounds == TO_INT8 ? 44 : gives_bf16 ? 64 : 128)) : input;
   if (method->arranges) {
     cl_kernel kernel = kernel_of(program, *kernels++);
     int32_t *numbers[] = {&zero, &tokens, &coefficients, &columns, &columns, &flags};
     set(kernel, 0, sizeof list, &list), set(kernel, 4, sizeof input, &input), set(kernel, 5, sizeof arranged, &arranged);
     for (int i = 0; i < 3; i++) set(kernel, 1 + i, 4, numbers[i]), set(kernel, 6 + i, 4, numbers[3 + i]);
-    if (method->rounds) set(kernel, 9, 4, &segment);
-    launch(kernel, COLUMNS / SEGMENT, 0, TILES, 1);
+    if (method->rounds == TO_INT8) set(kernel, 9, 4, &segment);
+    if (gives_bf16) launch(kernel, COLUMNS / 8, 0, TILES, 0);
+    else launch(kernel, COLUMNS / SEGMENT, 0, TILES, 1);
   }
   for (int k = 0; k < (method->is_panels ? 1 : 2); k++) {
     cl_kernel kernel = kernel_of(program, kernels[k]);
@@ -114,8 +133,8 @@ static double run(const moe_format *format, int index, const struct method *meth
     set(kernel, 10, sizeof(cl_mem), &arranged), set(kernel, 11, sizeof(cl_mem), &output);
     for (int i = 0; i < 6; i++) set(kernel, 12 + i, 4, numbers[i]);
     set(kernel, 18, 4, &limit), set(kernel, 19, 4, &alpha);
-    if (method->rounds) set(kernel, 20, 4, &segment);
-    size_t group_rows = method->is_panels ? 32 : 16, groups = (2 * ROWS + group_rows - 1) / group_rows, group = method->is_panels ? 1 : k ? 16 : 4;
+    if (method->rounds == TO_INT8) set(kernel, 20, 4, &segment);
+    size_t groups = (2 * ROWS + method->group_rows - 1) / method->group_rows, group = k ? method->few : method->many;
     if (method->is_panels) launch(kernel, groups, 0, TILES, group);
     else launch(kernel, groups * group, k ? 1 : 0, k ? 2 : 1, group);
   }
@@ -133,12 +152,13 @@ static double run(const moe_format *format, int index, const struct method *meth
     float coefficient;
     memcpy(&coefficient, &lists[coefficients + i / COLUMNS], 4);
     weighed_rows[i] = x[(TOKENS - 1 - i / COLUMNS) * COLUMNS + i % COLUMNS] * coefficient;
+    if (method->rounds == TO_BF16) weighed_rows[i] = rounded_to_bf16(weighed_rows[i]);
   }
-  for (int p = 0; p < 2 && method->rounds; p++) multiply_rounded(format, index, codes + (size_t)p * bytes, weighed_rows, products[p]);
+  for (int p = 0; p < 2 && method->rounds == TO_INT8; p++) multiply_rounded(format, index, codes + (size_t)p * bytes, weighed_rows, products[p]);
   double largest = 0;
   for (int i = 0; i < TOKENS; i++)
     for (int r = 0; r < ROWS; r++) {
-      if (method->rounds) {
+      if (method->rounds == TO_INT8) {
         float up = products[0][i * ROWS + r] + biases[r], gate = products[1][i * ROWS + r] + biases[ROWS + r];
         if (y[i * ROWS + r] != (gate < 0 ? 0 : gate) * up) largest = 1;
         continue;
@@ -150,7 +170,7 @@ static double run(const moe_format *format, int index, const struct method *meth
         product[p] = biases[p * ROWS + r];
         double squares = 1;
         for (int c = 0; c < COLUMNS; c++) {
-          double part = (double)decoded[(p * ROWS + r) * COLUMNS + c] * factor * x[(TOKENS - 1 - i) * COLUMNS + c] * coefficient;
+          double part = (double)decoded[(p * ROWS + r) * COLUMNS + c] * factor * weighed_rows[i * COLUMNS + c];
           product[p] += part, squares += part * part;
         }
         norm *= sqrt(squares);
@@ -175,23 +195,23 @@ static int plant(const char *defect) {
 
 int main(int count, char **arguments) {
   open_device();
-  if (count > 1) return plant(arguments[1]);
+  if (count > 1 && !moe_opencl_text(arguments[1])) return plant(arguments[1]);
   int failed = 0, formats = 0, not_built = 0;
   for (int i = 0; i < moe_format_count(); i++) {
     const moe_format *format = moe_format_at(i);
-    if (!moe_opencl_text(format->name)) continue;
+    if (!moe_opencl_text(format->name) || (count > 1 && strcmp(format->name, arguments[1]))) continue;
     formats++;
     const moe_matrix matrix = {.format = i, .rows = ROWS, .columns = COLUMNS, .global_scale = factor_of(format)};
-    const bool rounds = moe_kernels_scalar.formats[i].gemm_int8 && moe_takes_rounded(&matrix);
+    const bool rounds[] = {true, moe_kernels_scalar.formats[i].gemm_int8 && moe_takes_rounded(&matrix), !strcmp(format->name, "bf16")};
     for (size_t k = 0; k < sizeof methods / sizeof *methods; k++) {
-      if (methods[k].rounds && !rounds) continue;
+      if (!rounds[methods[k].rounds]) continue;
       double error = run(format, i, &methods[k]);
       if (isnan(error) && methods[k].is_optional) {
         not_built++;
         continue;
       }
       printf("%-8s %-12s error %.1e\n", format->name, methods[k].name, error);
-      failed += !(error <= (methods[k].rounds ? 0 : 1e-5));
+      failed += !(error <= (methods[k].rounds == TO_INT8 ? 0 : 1e-5));
     }
   }
   printf("%d formats, %d failed, %d programs that this compiler does not build\n", formats, failed, not_built);

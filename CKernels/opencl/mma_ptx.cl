@@ -1,0 +1,38 @@
+// Tensor cores of NVIDIA's devices from compute capability 8.0 on: what the 32 items of a warp do together, and copies that go on beside it.
+//
+// Fragments are as PTX lays them out, two bf16 in a word; item i of a warp has, with g = i / 4 and t = i % 4 * 2,
+//   a        rows g and g + 8 at columns t and t + 1, then both at columns t + 8 and t + 9
+//   b        row g at columns t and t + 1, then at t + 8 and t + 9
+//   sums     row g of a with rows t and t + 1 of b, then row g + 8
+enum { WARP = 32 };
+
+/// What items of a warp exchange, and copies that an item has begun: here the device's own.
+typedef struct { uchar none; } warp_exchange;
+typedef struct { uchar none; } copies;
+
+/// Begins to copy eight columns, or zeros.
+void begin_copy(copies *begun, local ushort8 *to, const global ushort *from, bool is_inside) {
+  __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"((uint)(size_t)to), "l"(from), "r"(is_inside ? 16 : 0) : "memory");
+}
+/// Ends a stage of copies.
+void end_stage(copies *begun) { __asm__ volatile("cp.async.commit_group;" : : : "memory"); }
+/// Waits for all stages but the last, of all items of the group.
+void await_stages(copies *begun) {
+  __asm__ volatile("cp.async.wait_group 1;" : : : "memory");
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/// Four matrices of 8 by 8: items 8 k to 8 k + 7 say where the rows of matrix k are; each gets row g, columns t and t + 1, of all.
+uint4 load_matrices(local warp_exchange *exchange, const local ushort8 *row) {
+  uint x, y, z, w;
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(x), "=r"(y), "=r"(z), "=r"(w) : "r"((uint)(size_t)row) : "memory");
+  return (uint4)(x, y, z, w);
+}
+
+/// sums += a * b over 16 columns.
+void multiply_fragments(local warp_exchange *exchange, float sums[4], uint4 a, uint2 b) {
+  __asm__ volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                   : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+                   : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b.x), "r"(b.y));
+}
