@@ -36,7 +36,8 @@ struct JointLayerTests {
     var random = SeededRandom(seed: 29)
     let parts = try RandomLayer(kind.format, kind.activations, hidden: kind.width, intermediate: 32), machine = OpenCLTests.machine
     let onCPU = try parts.layer(on: machine), float = try RandomLayer(kind.format, .float, hidden: kind.width, intermediate: 32)
-    let onDevice = try MoELayer(configuration: parts.configuration, weights: parts.weights, on: machine, device: .openCL(0))
+    let onDevice = try MoELayer(
+      configuration: parts.configuration, weights: parts.weights, on: machine, device: .openCL(0), activations: kind.activations)
     let reference = try float.layer(on: machine)
     var noise = 0.0, power = 0.0, difference = 0.0
     for round in 0..<120 {
