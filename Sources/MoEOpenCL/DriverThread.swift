@@ -104,27 +104,25 @@ final class DriverThread: @unchecked Sendable {
     while true {
       while queue.isEmpty, !ends { pthread_cond_wait(changed, state) }
       guard !queue.isEmpty else { return }
-      workOff()
+      doNext()
     }
   }
 
-  /// Does what others have given meanwhile; on the thread, inside work that leaves nothing half done here.
+  /// Does what others have given so far; on the thread, inside work that leaves nothing half done here.
   func letOthersIn() {
     pthread_mutex_lock(state)
-    workOff()
+    for _ in 0..<queue.count where !queue.isEmpty { doNext() }
     pthread_mutex_unlock(state)
   }
 
-  /// Does all that has been given; the mutex is held, but not meanwhile.
-  private func workOff() {
-    while !queue.isEmpty {
-      let next = queue.removeFirst()
-      pthread_mutex_unlock(state)
-      next.body()
-      pthread_mutex_lock(state)
-      next.work.isDone = true
-      pthread_cond_broadcast(changed)
-    }
+  /// The mutex is held, but not meanwhile.
+  private func doNext() {
+    let next = queue.removeFirst()
+    pthread_mutex_unlock(state)
+    next.body()
+    pthread_mutex_lock(state)
+    next.work.isDone = true
+    pthread_cond_broadcast(changed)
   }
 
   private var clock: Int { nanoseconds(ContinuousClock.now - start) }
