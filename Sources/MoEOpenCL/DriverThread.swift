@@ -108,8 +108,13 @@ final class DriverThread: @unchecked Sendable {
     return serving.map { pthread_equal($0, pthread_self()) != 0 } ?? false
   }
 
-  /// Does what others have given meanwhile; on the thread, inside work that leaves nothing half done here.
-  func letOthersIn() { while let next = next(waiting: false) { perform(next) } }
+  /// Does what others have given so far; on the thread, inside work that leaves nothing half done here.
+  func letOthersIn() {
+    pthread_mutex_lock(state)
+    let count = queue.count
+    pthread_mutex_unlock(state)
+    for _ in 0..<count { if let next = next(waiting: false) { perform(next) } }
+  }
 
   private func serve() {
     pthread_mutex_lock(state)

@@ -51,7 +51,7 @@ struct MovedDeviceTests {
     }
   }
 
-  /// Weights of a mapped checkpoint: a layer that was made for the CPU alone has what it takes, one whose file was read into memory has not.
+  /// Weights of a mapped checkpoint: a layer that was made for the CPU alone has what it takes.
   @Test(arguments: ["qwen2_moe", "gpt_oss_mxfp4", "deepseek_v3_fp8"])
   func layersOfCheckpointsGoToDevices(_ name: String) throws {
     let fixture = try LayerFixture.named(name), states = try fixture.input().states, machine = OpenCLTests.machine, topology = machine.topology

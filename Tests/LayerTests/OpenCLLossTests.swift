@@ -79,6 +79,29 @@ struct OpenCLLossTests {
     #expect(try MoELayer(configuration: other.configuration, weights: other.weights, on: machine).bits(states) == fixture.layer().bits(states))
   }
 
+  /// A device that is lost while experts come to it: the layer in force stays, and its weights compute on the CPU.
+  @Test(arguments: ["clEnqueueMapBuffer=-36", "clEnqueueUnmapMemObject=-5", "clFlush=hang"])
+  func aLostDeviceLeavesTheLayerThatWasToMove(_ fault: String) throws {
+    let parts = try RandomLayer("bf16", .float), states = try PlacedLayerTests.states(2, 1024)
+    let machine = try Machine.current(
+      threads: 2, openCL: OpenCLOptions(deadline: .seconds(2), programs: ProgramCache(folder: OpenCLTests.programs)))
+    let placement = JointLayerTests.placement((0..<parts.experts).map { $0 < 2 ? 0 : nil })
+    let layers = try AdaptiveLayers([parts.layer(on: machine, placement)], planner: nil)
+    let routing = try RouterOutput(experts: parts.experts, topK: 1, expertIDs: [2, 3], weights: [1, 1])
+    let expected = try layers.bits(0, states, routing: routing)
+    setenv("LAYER_FAIL", fault, 1)
+    let start = ContinuousClock.now, first = failure { try layers.move(0, to: JointLayerTests.mixed(parts.experts)) }
+    unsetenv("LAYER_FAIL")
+    #expect(ContinuousClock.now - start < .seconds(4))
+    let error = try #require(first)
+    #expect(fault.hasPrefix(error.call), "\(error)")
+    #expect(layers[0].placement == placement && failure { try layers.move(0, to: JointLayerTests.mixed(parts.experts)) } == error)
+    // Tokens without experts on the device go on; all of them where all experts come back.
+    #expect(try layers.bits(0, states, routing: routing) == expected)
+    try layers.move(0, to: JointLayerTests.placement(.init(repeating: nil, count: parts.experts)))
+    #expect(try layers.bits(0, states) == parts.layer(on: LayerFixture.machine).bits(states))
+  }
+
   private func failure(_ body: () throws -> Void) -> OpenCLError? {
     do { try body() } catch MoEError.openCL(let error) { return error } catch { Issue.record("another error: \(error)") }
     return nil
