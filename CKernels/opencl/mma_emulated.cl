@@ -1,8 +1,11 @@
 // The vocabulary of mma_ptx.cl in plain C, for tests on other devices: items exchange what the instructions do, copies arrive when they are waited for
 // and have written NaN before.
 //
-// Every item of a group has to come by: a condition around these is the same for all.
+// Every item of a group has to come by: a condition around these is the same for all, and the end of a loop, since some compilers copy what follows
+// other conditions on a barrier.
 enum { WARP = 32, MOST_COPIES = 16, MOST_STAGES = 3 };
+
+#define EACH_TILE(n, tiles, most) for (int n = 0; n < (tiles); n++)
 
 typedef struct {
   const local uint *rows[WARP];

@@ -6,6 +6,9 @@
 //   sums     row g of a with rows t and t + 1 of b, then row g + 8
 enum { WARP = 32 };
 
+/// For n from 0 to `tiles`, at most `most`, where every n is known to the compiler.
+#define EACH_TILE(n, tiles, most) UNROLLED for (int n = 0; n < most; n++) if (n < (tiles))
+
 /// What items of a warp exchange, and copies that an item has begun: here the device's own.
 typedef struct { uchar none; } warp_exchange;
 typedef struct { uchar none; } copies;

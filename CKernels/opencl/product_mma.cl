@@ -55,8 +55,7 @@ __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const 
     UNROLLED for (int k = 0; k < WARP_ROWS / 16; k++)
       UNROLLED for (int half_of = 0; half_of < 2; half_of++)
         weights_of[k][half_of] = load_matrices(exchange, stage + octet_at(warp_row + 16 * k + lane % 16, 2 * half_of + lane / 16));
-    UNROLLED for (int n = 0; n < GROUP_TOKENS / 8; n++) {
-      if (8 * n >= group_tokens || 8 * n >= count) continue;
+    EACH_TILE(n, min((count + 7) / 8, group_tokens / 8), GROUP_TOKENS / 8) {
       const uint4 inputs_of = load_matrices(exchange, stage + octet_at(GROUP_ROWS + 8 * n + lane % 8, lane / 8));
       UNROLLED for (int k = 0; k < WARP_ROWS / 16; k++) {
         multiply_fragments(exchange, run[n] + 4 * k, weights_of[k][0], inputs_of.lo);
@@ -78,6 +77,6 @@ __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const 
   }
 }
 
-#define PRODUCT_ARGUMENTS                                                                                                                       \
-  matrices, up_codes, up_planes, gate_codes, gate_planes, biases, lists, tiles, tokens, weights, x, y, first_expert, experts, rows, columns, inputs, \
-      flags, limit, alpha
+#define PRODUCT_ARGUMENTS                                                                                                             \
+  matrices, up_codes, up_planes, gate_codes, gate_planes, biases, lists, tiles, tokens, weights, x, y, first_expert, experts, rows, columns, \
+      inputs, flags, limit, alpha
