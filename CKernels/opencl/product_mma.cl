@@ -77,6 +77,6 @@ __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const 
   }
 }
 
-#define PRODUCT_ARGUMENTS                                                                                                                       \
-  matrices, up_codes, up_planes, gate_codes, gate_planes, biases, lists, tiles, tokens, weights, x, y, first_expert, experts, rows, columns, inputs, \
-      flags, limit, alpha
+#define PRODUCT_ARGUMENTS                                                                                                             \
+  matrices, up_codes, up_planes, gate_codes, gate_planes, biases, lists, tiles, tokens, weights, x, y, first_expert, experts, rows, columns, \
+      inputs, flags, limit, alpha

@@ -59,7 +59,9 @@ struct SelfTest {
     var values = (0..<tokens * columns).map { _ in random.next() }
     values.replaceSubrange((tokens - 1) * columns..<tokens * columns, with: values[..<columns])
     guard let products = variant.products else { return (values, values) }
-    if products.precision == .bfloat16 { return (values, values.map { Float(bitPattern: ($0.bitPattern + 0x7fff + $0.bitPattern >> 16 & 1) & 0xffff_0000) }) }
+    if products.precision == .bfloat16 {
+      return (values, values.map { Float(bitPattern: ($0.bitPattern + 0x7fff + $0.bitPattern >> 16 & 1) & 0xffff_0000) })
+    }
     let codes = values.indices.map { $0 % 32 == 5 ? 127 : (values[$0] * 126).rounded() }
     return (codes.indices.map { (codes[$0] + ($0 % 32 == 5 ? 0 : values[$0] / 4)) / 128 }, codes.map { $0 / 128 })
   }

@@ -26,7 +26,8 @@ static const struct method {
     {"panels", PANEL_SIZES, {"arrange_rows", "product_panels"}, true, true, TO_NOTHING, false, 32, 1},
     {"tiles, bf16", TILE_SIZES " -D ROUNDS_TO_BF16", {"product_tiles", "product_rows"}, false, false, TO_BF16, false, 16, 4, 16},
     {"panels, bf16", PANEL_SIZES " -D ROUNDS_TO_BF16", {"arrange_rows", "product_panels"}, true, true, TO_BF16, false, 32, 1},
-    {"warps, bf16", WARP_SIZES, {"mma_emulated", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false, 64, 64, 64},
+    {"warps, bf16", WARP_SIZES, {"mma_emulated", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false,
+     64, 64, 64},
     {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
     {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
     {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
