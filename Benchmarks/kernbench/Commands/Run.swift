@@ -100,6 +100,7 @@ struct Run: ParsableCommand {
   private static func obstacle(
     to precisions: [ActivationPrecision], _ layers: [BenchmarkedLayer], _ machine: Machine, _ device: MoELayer.Device
   ) -> String? {
+    if case .openCL = device { return nil }
     guard !precisions.contains(.float) else { return nil }
     let kind = "kernel on \(precisions.map(\.rawValue).joined(separator: " or ")) activations"
     guard device == .cpu else { return "--device \(device) has no \(kind)" }
