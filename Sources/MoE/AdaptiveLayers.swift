@@ -9,7 +9,8 @@ public import MoETensors
 ///
 /// Every call is one of the layer in force when it begins, and counts the rows of each expert. When every layer has had a window of tokens, a thread
 /// of the lowest priority plans anew (`Adaptation`), and where that pays it moves experts, a layer at a time (`MoELayer.moved`). Results are
-/// those of the placement in force, whatever was before: the same bits under all on nodes alone. A move that fails leaves what is in force, and `notes` tells.
+/// those of the placement in force, whatever was before: the same bits under all on nodes alone. A move that fails leaves what is in force, and
+/// `notes` tells.
 ///
 /// The thread ends with the object, after the layer that it is at. A forked child has to make an object of its own.
 public final class AdaptiveLayers: Sendable {

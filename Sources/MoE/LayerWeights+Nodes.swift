@@ -30,7 +30,7 @@ extension LayerWeights {
     func plan(_ matrices: [PackedMatrix]) -> PanelPlan {
       PanelPlan(
         matrices, layout, holdings: holdings(placement, placement.holdings), on: map,
-        keepsPublished: [placement, former].contains { $0?.devices.isEmpty == false },
+        keepsPublished: Self.keepsPublished(placement, former),
         former: placement.places.map { former?.places.firstIndex(of: $0) } + [former?.nodes == placement.nodes ? former?.places.count : nil])
     }
     guard !plan(matrices).isEmpty else {

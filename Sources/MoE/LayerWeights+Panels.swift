@@ -34,6 +34,9 @@ extension LayerWeights {
   func planInOnePlace(_ layout: WeightLayout?, _ placement: Placement?, after former: Placement? = nil) -> PanelPlan {
     PanelPlan(
       matrices, layout, holdings: placement.map { holdings($0) { $0.deviceIndex == nil ? [0..<$1] : [] } },
-      keepsPublished: [placement, former].contains { $0?.devices.isEmpty == false })
+      keepsPublished: Self.keepsPublished(placement, former))
   }
+
+  /// True where panels keep what they were packed from: a placement has experts on devices, to which others may move.
+  static func keepsPublished(_ placements: Placement?...) -> Bool { placements.contains { $0?.devices.isEmpty == false } }
 }

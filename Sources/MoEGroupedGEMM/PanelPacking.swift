@@ -121,7 +121,8 @@ package struct PanelPlan: Sendable {
         panelsOf: matrix,
         shards: shards.map { shard in
           if let held = shard.held { return held }
-          return PanelShard(rows: shard.rows, data: UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place, owner: part(shard, of: matrix, in: buffer))
+          let data = UnsafeRawPointer(buffer.bytes.baseAddress!) + shard.place
+          return PanelShard(rows: shard.rows, data: data, owner: part(shard, of: matrix, in: buffer))
         }, keeping: keepsPublished)
     }
   }

@@ -37,8 +37,8 @@ struct MatrixKind: Hashable, Sendable {
       }
   }
 
-  /// True when products of such a matrix, which is one of these, can be had on activations of this precision: on int8, those that the CPU has of it, in
-  /// rows or in panels.
+  /// True when products of such a matrix, which is one of these, can be had on activations of this precision: on int8, those that the CPU has of it,
+  /// in rows or in panels.
   static func suits(_ precision: ActivationPrecision, _ matrix: HostMatrix) -> Bool {
     switch precision {
     case .float: return false

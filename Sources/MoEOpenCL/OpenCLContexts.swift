@@ -20,7 +20,7 @@ package final class OpenCLContexts: Sendable {
     /// A backend that holds the banks and projections of one layer on device `index` of `OpenCL.discover().devices`.
     ///
     /// - Parameters:
-    ///   - precision: what activations are rounded to where the weights suit it: `float` or `int8`; that of the one in `former`.
+    ///   - precision: what activations are rounded to where the weights suit it; that of the one in `former`.
     ///   - router: what routes the tokens of the first bank, which the device does where it can; nil to leave it to the host.
     ///   - former: backends of which the one on this device may hold some of them already.
     /// - Throws: `OpenCLError`: no such device, one that is lost, no room in its memory or budget, kernels that do not build or are wrong.

@@ -55,7 +55,7 @@ struct TileShape: Hashable, Sendable {
   /// Work-groups side by side that `rows` weight rows take.
   func groups(_ rows: Int) -> Int { (rows + groupRows - 1) / groupRows }
 
-  /// Items of a work-group for tiles of many rows or of few.
+  /// Items of a work-group for tiles of many rows or of few; by tensor cores those of the warps of product_mma.cl.
   func items(isFew: Bool, _ products: RoundedProducts?) -> Int {
     if products?.usesMatrices == true { return groupRows / (groupRows < 32 || groupTokens > 64 ? 16 : 32) * 32 }
     return isFew ? groupRows / itemRows * Self.lanes : tileItems
@@ -68,7 +68,8 @@ struct TileShape: Hashable, Sendable {
   func options(_ products: RoundedProducts?) -> String {
     // An instruction of tensor cores takes sixteen rows.
     let itemRows = products?.usesMatrices == true ? 16 : itemRows
-    return "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) -D STEP=\(step) -D FEW=\(few)"
+    return "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) "
+      + "-D STEP=\(step) -D FEW=\(few)"
   }
 }
 #endif

@@ -135,9 +135,9 @@ struct HostChoice {
       while rest > 1e-9 {
         let open = parts.indices.filter { parts[$0] < room[$0] * (1 - 1e-9) }
         guard !open.isEmpty else { break }
-        let speed = open.reduce(0) { $0 + machine.nodes[$1].bandwidth }, todo = rest
+        let speed = open.reduce(0) { $0 + machine.nodes[$1].bandwidth }, undivided = rest
         for node in open {
-          let more = min(todo * machine.nodes[node].bandwidth / speed, room[node] - parts[node])
+          let more = min(undivided * machine.nodes[node].bandwidth / speed, room[node] - parts[node])
           parts[node] += more
           rest -= more
         }
