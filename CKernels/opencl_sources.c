@@ -56,6 +56,12 @@ static const struct { const char *name, *text; } sources[] = {
     {"dot_ptx", (const char[]){
 #embed "opencl/dot_ptx.cl" suffix(, 0)
     }},
+    {"dot_half", (const char[]){
+#embed "opencl/dot_half.cl" suffix(, 0)
+    }},
+    {"dot_sums", (const char[]){
+#embed "opencl/dot_sums.cl" suffix(, 0)
+    }},
     {"product_tiles_int8", (const char[]){
 #embed "opencl/product_tiles_int8.cl" suffix(, 0)
     }},

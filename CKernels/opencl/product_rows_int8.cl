@@ -25,7 +25,7 @@ kernel __attribute__((reqd_work_group_size(FEW_ITEMS, 1, 1))) void product_rows_
           UNROLLED for (int i = 0; i < FEW; i++) {
             if (i >= count) continue;
             const global rounded_rows *rounded = rows_at(x, tile[3] + i, column, columns);
-            part[i] = dot_quad(quads.x, rounded->codes[2 * octet][i], dot_quad(quads.y, rounded->codes[2 * octet + 1][i], part[i]));
+            part[i] += sum_of(dot_quad(quads.x, rounded->codes[2 * octet][i], dot_quad(quads.y, rounded->codes[2 * octet + 1][i], 0)));
           }
         }
         const float2 scale = level_scale(line, column + group * GROUP);

@@ -37,13 +37,18 @@ kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void product_tile
       UNROLLED for (int group = 0; group < GROUPS; group++) {
         int part[ITEM_TOKENS][ITEM_ROWS];
         UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) UNROLLED for (int k = 0; k < ITEM_ROWS; k++) part[i][k] = 0;
-        for (int q = group * GROUP / 4; q < (group + 1) * GROUP / 4; q++) {
-          uint weights_at_quad[ITEM_ROWS];
-          UNROLLED for (int k = 0; k < ITEM_ROWS; k++) weights_at_quad[k] = weights_of[q][item_row + k];
-          UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) {
-            const uint codes = inputs_of[q][item_token + i];
-            UNROLLED for (int k = 0; k < ITEM_ROWS; k++) part[i][k] = dot_quad(weights_at_quad[k], codes, part[i][k]);
+        for (int begin = group * GROUP / 4, end = begin + GROUP / 4; begin < end; begin += MOST_QUADS) {
+          quad_sums sums[ITEM_TOKENS][ITEM_ROWS];
+          UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) UNROLLED for (int k = 0; k < ITEM_ROWS; k++) sums[i][k] = 0;
+          for (int q = begin; q < min(begin + MOST_QUADS, end); q++) {
+            uint weights_at_quad[ITEM_ROWS];
+            UNROLLED for (int k = 0; k < ITEM_ROWS; k++) weights_at_quad[k] = weights_of[q][item_row + k];
+            UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) {
+              const uint codes = inputs_of[q][item_token + i];
+              UNROLLED for (int k = 0; k < ITEM_ROWS; k++) sums[i][k] = dot_quad(weights_at_quad[k], codes, sums[i][k]);
+            }
           }
+          UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) UNROLLED for (int k = 0; k < ITEM_ROWS; k++) part[i][k] += sum_of(sums[i][k]);
         }
         UNROLLED for (int i = 0; i < ITEM_TOKENS; i++) {
           const float factor = factors_of[item_token + i], codes_sum = sums_of[group][item_token + i];

@@ -38,6 +38,7 @@ struct DeviceInfo {
     let kind: ComputeDevice.Kind = type & 1 << 1 != 0 ? .cpu : type & 1 << 2 != 0 ? .gpu : .accelerator
     // Deprecated since 2.0 and still the only flag that tells an integrated GPU from a discrete one; absent means separate memory.
     let unified = (try? flag(CL_DEVICE_HOST_UNIFIED_MEMORY)) ?? false
+    let extensions = Set(try text(CL_DEVICE_EXTENSIONS).split(separator: " ").map(String.init))
     return ComputeDevice(
       kind: kind,
       name: try text(CL_DEVICE_NAME),
@@ -47,14 +48,14 @@ struct DeviceInfo {
       maxAllocationBytes: Int(clamping: try number(CL_DEVICE_MAX_MEM_ALLOC_SIZE, as: cl_ulong.self)),
       computeUnits: Int(try number(CL_DEVICE_MAX_COMPUTE_UNITS, as: cl_uint.self)),
       sharesMemoryWithHost: kind == .cpu || unified,
-      pciBusID: try pciBusID(),
+      extensions: extensions,
+      pciBusID: try pciBusID(extensions),
       platformIndex: platformIndex,
       deviceIndex: deviceIndex)
   }
 
   /// The device's PCI address as the extension, NVIDIA or AMD tells it.
-  private func pciBusID() throws(OpenCLError) -> String? {
-    let extensions = try text(CL_DEVICE_EXTENSIONS).split(separator: " ")
+  private func pciBusID(_ extensions: Set<String>) throws(OpenCLError) -> String? {
     // CL_DEVICE_PCI_BUS_INFO_KHR: domain, bus, device, function.
     if extensions.contains("cl_khr_pci_bus_info"), let bus = try? number(0x410F, as: (UInt32, UInt32, UInt32, UInt32).self) {
       return Self.pciBusID(domain: bus.0, bus: bus.1, device: bus.2, function: bus.3)

@@ -31,7 +31,7 @@ final class DevicePrograms: Sendable {
     _ kind: MatrixKind, _ precision: ActivationPrecision, on context: OpenCLContext
   ) throws(OpenCLError) -> (KernelVariant, DeviceProgram)? {
     let shape = try shape(on: context)
-    for products in RoundedProducts.suiting(precision, shape, on: context) {
+    for products in RoundedProducts.suiting(kind, precision, shape, on: context) {
       let variant = KernelVariant(kind, on: products)
       do throws(OpenCLError) { return (variant, try program(variant, shape, on: context)) } catch where !context.isLost {}
     }

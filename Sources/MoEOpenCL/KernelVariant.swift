@@ -24,7 +24,7 @@ struct KernelVariant: Hashable, Sendable {
   /// The number of the kind of `matrix`; nil when the variant does not read it.
   func number(of matrix: HostMatrix) -> Int? { MatrixKind(of: matrix).flatMap(kinds.firstIndex(of:)) }
 
-  var name: String { kinds.map(\.name).joined(separator: ", ") + (products.map { " on \($0.precision.rawValue) by \($0.rawValue)" } ?? "") }
+  var name: String { kinds.map(\.name).joined(separator: ", ") + (products.map { " on \($0.precision.rawValue) by \($0.name)" } ?? "") }
 
   /// What matrix.cl is compiled for.
   var options: String {

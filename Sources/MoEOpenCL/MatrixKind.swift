@@ -49,6 +49,9 @@ struct MatrixKind: Hashable, Sendable {
     }
   }
 
+  /// True where levels are small enough for dot_half.cl, 8 at most.
+  var isExactInHalf: Bool { ["q4_0", "q2_k", "q3_k", "tq1_0", "tq2_0"].contains(format.name) }
+
   /// As measurements name it: "q4_0", "f8_e4m3 by bf16".
   var name: String { scales == "none" ? format.name : "\(format) by \(scales)" }
 }

@@ -21,8 +21,8 @@ public struct OpenCLOptions: Sendable {
 
   /// False to compute products on CPUs by the kernels for GPUs.
   package var usesPanels = true
-  /// True to compute products of bf16 as tensor cores would, in plain C.
-  package var emulatesMatrices = false
+  /// The one variant for activations of its precision; nil for the best that a device gets right.
+  package var roundedProducts: RoundedProducts?
 
   /// Options; by default nine tenths of the memory, 10 seconds, a minute, shared memory where there is some, 8 MiB, routing on devices with
   /// memory of their own, the user's program cache.

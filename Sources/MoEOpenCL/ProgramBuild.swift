@@ -12,20 +12,21 @@ struct ProgramBuild {
   private let sources: [UnsafePointer<CChar>], options: String, context: OpenCLContext
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
-    try self.init(variant.name, variant.sources(shape.method), "\(shape.options(variant.products)) \(variant.options)", on: context)
+    try self.init(variant.name, variant.sources(shape.method), "-cl-std=\(variant.products?.language ?? "CL1.2") \(shape.options(variant.products)) \(variant.options)",
+      on: context)
   }
 
   /// The kernels that route tokens and cut their plans for `shape`.
   init(routingFor shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
     let names = ["tile", "plan", "doubles", "exact", "router_logits", "route"]
-    try self.init("routing", names.map { moe_opencl_text($0) }, shape.options(nil), on: context)
+    try self.init("routing", names.map { moe_opencl_text($0) }, "-cl-std=CL1.2 " + shape.options(nil), on: context)
   }
 
   private init(_ name: String, _ sources: [UnsafePointer<CChar>], _ options: String, on context: OpenCLContext) throws(OpenCLError) {
     (self.name, self.sources, self.context) = (name, sources, context)
     let config = try context.info.number(CL_DEVICE_SINGLE_FP_CONFIG, as: cl_device_fp_config.self)
     let fuses = config & cl_device_fp_config(CL_FP_FMA) != 0
-    self.options = "-cl-std=CL1.2 \(options)" + (fuses ? " -D HAS_FMA" : "")
+    self.options = options + (fuses ? " -D HAS_FMA" : "")
   }
 
   /// The program, built, from `cache` where it is there.
@@ -64,7 +65,9 @@ struct ProgramBuild {
     guard status != CL_SUCCESS else { return }
     var log = [UInt8](repeating: 0, count: 1 << 16), size = 0
     clGetProgramBuildInfo(program, context.handle, cl_program_build_info(CL_PROGRAM_BUILD_LOG), log.count, &log, &size)
-    let text = String(decoding: log.prefix { $0 != 0 }, as: UTF8.self).split(separator: "\n").prefix(4).joined(separator: "; ")
+    let lines = String(decoding: log.prefix { $0 != 0 }, as: UTF8.self).split(separator: "\n")
+    // Warnings may come first.
+    let text = lines[(lines.firstIndex { $0.contains("error") } ?? 0)...].prefix(4).joined(separator: "; ")
     try context.check("clBuildProgram", status, "\(name) on \(context.device.name): \(text)")
   }
 

@@ -2,80 +2,123 @@
 
 #if OpenCL
 import CMoEOpenCL
+import MoEPlacement
+#endif
 package import MoETensors
 
-/// A variant of the products on int8 or bf16 activations; int8's and those of tensor cores by the names of their sources.
-package enum RoundedProducts: String, Sendable {
-  /// Four products of int8 at a time.
-  case plainDots = "dot_plain"
-  /// By the extensions of their names.
-  case khronosDots = "dot_khr"
-  case armDots = "dot_arm"
-  /// By an instruction of NVIDIA's devices.
-  case ptxDots = "dot_ptx"
-  /// Panels of floats: plain C.
-  case floatPanels = "panel_floats"
-  /// Panels of bytes, by 512-bit vectors of x86-64.
-  case bytePanels = "panel_bytes"
+/// A variant of the products on int8 or bf16 activations.
+package enum RoundedProducts: Hashable, Sendable {
+  /// int8 in tiles: four products at a time.
+  case dots(Dots)
+  /// int8 in panels.
+  case panels(LevelPanels)
+  /// bf16 by tensor cores.
+  case matrices(MatrixUnits)
   /// bf16 by the kernels for f32.
-  case widenedFloats = "widened_floats"
-  /// bf16 by NVIDIA's tensor cores, and in plain C what they do, for tests.
-  case ptxMatrices = "mma_ptx"
-  case emulatedMatrices = "mma_emulated"
+  case widenedFloats
+
+  /// What computes four products of int8; by the names of their sources.
+  package enum Dots: String, Sendable {
+    case plain = "dot_plain"
+    /// By half arithmetic, where that is exact.
+    case half = "dot_half"
+    /// By the extensions of their names.
+    case khronos = "dot_khr"
+    case arm = "dot_arm"
+    /// By an instruction of NVIDIA's devices.
+    case ptx = "dot_ptx"
+  }
+
+  /// What levels are in a panel; by the names of their sources.
+  package enum LevelPanels: String, Sendable {
+    case floats = "panel_floats"
+    /// By 512-bit vectors of x86-64.
+    case bytes = "panel_bytes"
+  }
+
+  /// Tensor cores; by the names of their sources.
+  package enum MatrixUnits: String, Sendable {
+    /// NVIDIA's.
+    case ptx = "mma_ptx"
+    /// What those do in plain C, for tests.
+    case emulated = "mma_emulated"
+  }
+
+  package var name: String {
+    switch self {
+    case .dots(let dots): dots.rawValue
+    case .panels(let panels): panels.rawValue
+    case .matrices(let units): units.rawValue
+    case .widenedFloats: "widened_floats"
+    }
+  }
 
   /// What activations are rounded to.
   package var precision: ActivationPrecision {
     switch self {
-    case .widenedFloats, .ptxMatrices, .emulatedMatrices: .bfloat16
-    default: .int8
+    case .dots, .panels: .int8
+    case .matrices, .widenedFloats: .bfloat16
     }
   }
 
   /// True for tensor cores, or what stands for them.
-  var usesMatrices: Bool { self == .ptxMatrices || self == .emulatedMatrices }
+  var usesMatrices: Bool { if case .matrices = self { true } else { false } }
 
   /// The sources that those of the kernels build on.
   var sources: [String] {
     switch self {
+    case .dots(.half): ["integers", name]
+    case .dots: ["integers", name, "dot_sums"]
+    case .panels: ["integers", name]
+    case .matrices: [name, "product_mma"]
     case .widenedFloats: []
-    case .ptxMatrices, .emulatedMatrices: [rawValue, "product_mma"]
-    default: ["integers", rawValue]
     }
   }
 
-  /// Those that suit a device by what it says of itself, the best first; plain C is the last.
-  static func suiting(_ precision: ActivationPrecision, _ shape: TileShape, on context: OpenCLContext) -> [RoundedProducts] {
+  /// The least OpenCL C that has what the sources call.
+  var language: String { self == .dots(.khronos) ? "CL3.0" : "CL1.2" }
+}
+
+#if OpenCL
+extension RoundedProducts {
+  /// Those that suit matrices of one kind on a device by what it says of itself, the best first; plain C is the last.
+  static func suiting(
+    _ kind: MatrixKind, _ precision: ActivationPrecision, _ shape: TileShape, on context: OpenCLContext
+  ) -> [RoundedProducts] {
+    if let only = context.options.roundedProducts, only.precision == precision { return [only] }
     if shape.method == .panels {
       if precision == .bfloat16 { return [.widenedFloats] }
       // A device on the CPU is the host.
-      return KernelTable(named: "avx512") == nil ? [.floatPanels] : [.bytePanels, .floatPanels]
+      return KernelTable(named: "avx512") == nil ? [.panels(.floats)] : [.panels(.bytes), .panels(.floats)]
     }
-    let extensions = Set(((try? context.info.text(CL_DEVICE_EXTENSIONS)) ?? "").split(separator: " "))
-    let capability = computeCapability(context.info, extensions)
-    guard precision == .bfloat16 else { return dots(extensions, computeCapability: capability) }
+    let capability = computeCapability(context)
+    guard precision == .bfloat16 else {
+      return dots(context.device.extensions, computeCapability: capability, isExactInHalf: kind.isExactInHalf).map(RoundedProducts.dots)
+    }
     // Copies of sixteen bytes, at multiples of that where weights are not the host's.
     let fits = shape.bytesOfStages <= context.localBytes && !context.usesHostMemory
-    return (context.options.emulatesMatrices ? [.emulatedMatrices] : matrices(computeCapability: fits ? capability : nil)) + [.widenedFloats]
+    return matrices(computeCapability: fits ? capability : nil) + [.widenedFloats]
   }
 
   /// Those of int8 tiles by the extensions and, of NVIDIA's devices, the compute capability; its instruction came with 6.1.
-  package static func dots(_ extensions: Set<Substring>, computeCapability: (UInt32, UInt32)?) -> [RoundedProducts] {
-    var suiting: [RoundedProducts] = []
-    if let computeCapability, computeCapability >= (6, 1) { suiting.append(.ptxDots) }
-    if extensions.contains("cl_khr_integer_dot_product") { suiting.append(.khronosDots) }
-    if extensions.contains("cl_arm_integer_dot_product_accumulate_int8") { suiting.append(.armDots) }
-    return suiting + [.plainDots]
+  package static func dots(_ extensions: Set<String>, computeCapability: (UInt32, UInt32)?, isExactInHalf: Bool) -> [Dots] {
+    var suiting: [Dots] = []
+    if let computeCapability, computeCapability >= (6, 1) { suiting.append(.ptx) }
+    if extensions.contains("cl_khr_integer_dot_product") { suiting.append(.khronos) }
+    if extensions.contains("cl_arm_integer_dot_product_accumulate_int8") { suiting.append(.arm) }
+    if isExactInHalf, extensions.contains("cl_khr_fp16") { suiting.append(.half) }
+    return suiting + [.plain]
   }
 
   /// Those of tensor cores: products of bf16, and copies beside them, came with 8.0.
   package static func matrices(computeCapability: (UInt32, UInt32)?) -> [RoundedProducts] {
-    computeCapability.map { $0 >= (8, 0) ? [.ptxMatrices] : [] } ?? []
+    computeCapability.map { $0 >= (8, 0) ? [.matrices(.ptx)] : [] } ?? []
   }
 
   /// CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, and MINOR.
-  private static func computeCapability(_ device: DeviceInfo, _ extensions: Set<Substring>) -> (UInt32, UInt32)? {
-    guard extensions.contains("cl_nv_device_attribute_query"), let major = try? device.number(0x4000, as: UInt32.self),
-      let minor = try? device.number(0x4001, as: UInt32.self)
+  private static func computeCapability(_ context: OpenCLContext) -> (UInt32, UInt32)? {
+    guard context.device.extensions.contains("cl_nv_device_attribute_query"), let major = try? context.info.number(0x4000, as: UInt32.self),
+      let minor = try? context.info.number(0x4001, as: UInt32.self)
     else { return nil }
     return (major, minor)
   }

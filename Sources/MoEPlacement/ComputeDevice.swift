@@ -21,6 +21,8 @@ public struct ComputeDevice: Sendable, Hashable, CustomStringConvertible {
   public let computeUnits: Int
   /// True when host and device read the same memory: integrated GPUs, and every device on the CPU.
   public let sharesMemoryWithHost: Bool
+  /// Names of the extensions that the driver has for the device, such as "cl_khr_fp16".
+  public let extensions: Set<String>
   /// "0000:3b:00.0", or nil when the driver does not tell.
   public let pciBusID: String?
   /// Position of the device's platform in the driver loader's list.
@@ -31,7 +33,7 @@ public struct ComputeDevice: Sendable, Hashable, CustomStringConvertible {
   /// A device from its properties.
   public init(
     kind: Kind, name: String, vendor: String, driverVersion: String, memoryBytes: Int, maxAllocationBytes: Int, computeUnits: Int,
-    sharesMemoryWithHost: Bool, pciBusID: String?, platformIndex: Int, deviceIndex: Int
+    sharesMemoryWithHost: Bool, extensions: Set<String> = [], pciBusID: String?, platformIndex: Int, deviceIndex: Int
   ) {
     self.kind = kind
     self.name = name
@@ -41,6 +43,7 @@ public struct ComputeDevice: Sendable, Hashable, CustomStringConvertible {
     self.maxAllocationBytes = maxAllocationBytes
     self.computeUnits = computeUnits
     self.sharesMemoryWithHost = sharesMemoryWithHost
+    self.extensions = extensions
     self.pciBusID = pciBusID
     self.platformIndex = platformIndex
     self.deviceIndex = deviceIndex

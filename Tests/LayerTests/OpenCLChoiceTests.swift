@@ -37,17 +37,19 @@ import Testing
   }
 
   @Test func dotProductsComeByWhatADeviceSays() {
-    func names(_ extensions: String, _ capability: (UInt32, UInt32)? = nil) -> [String] {
-      RoundedProducts.dots(Set(extensions.split(separator: " ")), computeCapability: capability).map(\.rawValue)
+    func names(_ extensions: String, _ capability: (UInt32, UInt32)? = nil, isExactInHalf: Bool = true) -> [String] {
+      RoundedProducts.dots(Set(extensions.split(separator: " ").map(String.init)), computeCapability: capability, isExactInHalf: isExactInHalf).map(\.rawValue)
     }
     #expect(names("") == ["dot_plain"])
     #expect(names("cl_khr_fp64 cl_khr_integer_dot_product") == ["dot_khr", "dot_plain"])
     #expect(names("cl_arm_integer_dot_product_accumulate_int8") == ["dot_arm", "dot_plain"])
     #expect(names("cl_arm_integer_dot_product_accumulate_int8 cl_khr_integer_dot_product") == ["dot_khr", "dot_arm", "dot_plain"])
+    #expect(names("cl_khr_fp16 cl_khr_integer_dot_product") == ["dot_khr", "dot_half", "dot_plain"])
+    #expect(names("cl_khr_fp16") == ["dot_half", "dot_plain"] && names("cl_khr_fp16", isExactInHalf: false) == ["dot_plain"])
     #expect(names("", (6, 0)) == ["dot_plain"])
     #expect(names("", (6, 1)) == ["dot_ptx", "dot_plain"] && names("", (9, 0)) == ["dot_ptx", "dot_plain"])
     #expect(RoundedProducts.matrices(computeCapability: nil).isEmpty && RoundedProducts.matrices(computeCapability: (7, 5)).isEmpty)
-    #expect(RoundedProducts.matrices(computeCapability: (8, 0)) == [.ptxMatrices] && RoundedProducts.matrices(computeCapability: (9, 0)) == [.ptxMatrices])
+    #expect(RoundedProducts.matrices(computeCapability: (8, 0)) == [.matrices(.ptx)] && RoundedProducts.matrices(computeCapability: (9, 0)) == [.matrices(.ptx)])
   }
 }
 #endif

@@ -1,6 +1,7 @@
 // Every kind of weight matrix on every OpenCL device: what the CPU computes, in no more memory than the published weights.
 
 import MoE
+import MoEOpenCL
 import MoETensors
 import Testing
 
@@ -68,7 +69,7 @@ import Testing
       var tiles = options
       tiles.usesPanels = false
       var matrices = tiles
-      matrices.emulatesMatrices = true
+      matrices.roundedProducts = .matrices(.emulated)
       for options in onInt8.activations == .int8 && !kind.isMixed ? [options, tiles] : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
         let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .int8)

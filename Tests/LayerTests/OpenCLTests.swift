@@ -3,6 +3,7 @@
 import Dispatch
 import Foundation
 import MoE
+import MoEOpenCL
 import Synchronization
 import Testing
 
@@ -30,7 +31,7 @@ func roundAlike(_ found: [Float], _ expected: [Float], within bound: Double = 1e
   /// Where they compute products of bf16 as tensor cores do.
   static let machineOfMatrices = {
     var options = OpenCLOptions(programs: ProgramCache(folder: programs))
-    (options.usesPanels, options.emulatesMatrices) = (false, true)
+    (options.usesPanels, options.roundedProducts) = (false, .matrices(.emulated))
     return try! Machine.current(threads: 2, openCL: options)
   }()
   static let devices: [MoELayer.Device] = ((try? OpenCL.devices()) ?? []).indices.map { .openCL($0) }

@@ -11,11 +11,11 @@ extern const moe_kernels moe_kernels_scalar;
 
 /// Work-groups of 16 by 16 in items of 8 by 8, panels, and two warps with 32 rows each. `sources` end with those of the kernels: the first puts rows in
 /// order where `arranges`, the last multiplies, and so does that before it but in panels.
-#define TILE_SIZES "-D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
-#define PANEL_SIZES "-D GROUP_ROWS=32 -D ITEM_ROWS=32"
-#define WARP_SIZES "-D GROUP_ROWS=64 -D ITEM_ROWS=16"
+#define TILE_SIZES " -D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
+#define PANEL_SIZES " -D GROUP_ROWS=32 -D ITEM_ROWS=32"
+#define WARP_SIZES " -D GROUP_ROWS=64 -D ITEM_ROWS=16"
 static const struct method {
-  const char *name, *options, *sources[5];
+  const char *name, *options, *sources[6];
   bool is_panels, arranges;
   enum { TO_NOTHING, TO_INT8, TO_BF16 } rounds;
   bool is_optional;
@@ -28,7 +28,9 @@ static const struct method {
     {"panels, bf16", PANEL_SIZES " -D ROUNDS_TO_BF16", {"arrange_rows", "product_panels"}, true, true, TO_BF16, false, 32, 1},
     {"warps, bf16", WARP_SIZES, {"mma_emulated", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false,
      64, 64, 64},
-    {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
+    {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
+    {"khr, int8", TILE_SIZES, {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16},
+    {"half, int8", TILE_SIZES, {"integers", "dot_half", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16},
     {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
     {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
 
@@ -82,8 +84,8 @@ static double run(const moe_format *format, int index, const struct method *meth
   char with[512];
   const float factor = factor_of(format);
   snprintf(
-      with, sizeof with, "-cl-std=CL1.2 -D GROUP_TOKENS=%d %s -D FORMAT=%s -D SCALES=%s", TILE, method->options, format->name,
-      factor == 1 ? "none" : "factor");
+      with, sizeof with, "-cl-std=CL%s -D GROUP_TOKENS=%d%s -D FORMAT=%s -D SCALES=%s", strncmp(method->name, "khr", 3) ? "1.2" : "3.0", TILE,
+      method->options, format->name, factor == 1 ? "none" : "factor");
   const char *names[] = {"tile", "bits", "uneven_levels", "iq_grids", "iq", format->name, "matrix", "expert", "combine"};
   enum { SHARED = sizeof names / sizeof *names, OWN = sizeof method->sources / sizeof *method->sources };
   const char *texts[SHARED + OWN];
