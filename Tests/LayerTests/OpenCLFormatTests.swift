@@ -39,6 +39,12 @@ import Testing
       },
     ]
 
+  /// Kinds that tiles multiply by plain C on int8 activations here, one of each way to make quads; `scripts/opencl-check` does so with all, and
+  /// devices that have dot products too.
+  static let inPlainTiles: Set = ["q4_0", "q4_k", "q6_k", "iq4_nl", "e2m1 by e4m3 and factors"]
+  /// Kinds with levels for half arithmetic.
+  static let inHalf: Set = ["q4_0", "q2_k", "q3_k", "tq1_0", "tq2_0"]
+
   @Test(arguments: kinds) func devicesReadTheMatricesAsTheyLie(_ kind: Kind) throws {
     var random = RandomNumbers(seed: 7)
     let fixture = try LayerFixture.named("qwen3_moe"), base = try fixture.layer()
@@ -60,21 +66,28 @@ import Testing
     let expected = try onCPU(.float)(states).values, onInt8 = try onCPU(.int8)
     // What a program's test takes, or an eighth more than the weights and some rows.
     let limit = max(4 << 20, weights.residentBytes / 8 * 9 + 1 << 18)
-    for device in OpenCLTests.devices {
+    for (index, properties) in try OpenCL.devices().enumerated() {
+      let device = MoELayer.Device.openCL(index)
+      func has(_ name: String) -> Bool { properties.extensions.contains(name) }
       let options = OpenCLOptions(memoryLimit: limit, programs: ProgramCache(folder: OpenCLTests.programs))
       let machine = try Machine.current(threads: 1, openCL: options)
       let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device), found = try layer(states).values
-      #expect(machine.notes == OpenCLTests.machine.notes)
+      #expect(machine.failures == OpenCLTests.machine.failures)
       #expect(agree(found, expected), "\(device)")
       var tiles = options
       tiles.usesPanels = false
       var matrices = tiles
       matrices.roundedProducts = .matrices(.emulated)
-      for options in onInt8.activations == .int8 && !kind.isMixed ? [options, tiles] : [] {
+      var halves = tiles
+      halves.roundedProducts = .dots(.half)
+      var rounding = [options]
+      if has("cl_khr_integer_dot_product") || Self.inPlainTiles.contains(kind.testDescription) { rounding.append(tiles) }
+      if has("cl_khr_fp16"), Self.inHalf.contains(kind.testDescription) { rounding.append(halves) }
+      for options in onInt8.activations == .int8 && !kind.isMixed ? rounding : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
         let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .int8)
         #expect(try layer.activations == .int8 && roundAlike(layer(states).values, onInt8(states).values), "\(device) on int8")
-        #expect(machine.notes == OpenCLTests.machine.notes)
+        #expect(machine.failures == OpenCLTests.machine.failures)
       }
       for options in weights.experts.gateUpFormats == [.bf16] && !kind.isMixed ? [options, tiles, matrices] : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
@@ -82,7 +95,7 @@ import Testing
         #expect(try layer.activations == .bfloat16 && roundAlike(layer(states).values, expected, within: 0x1p-14), "\(device) on bfloat16")
         let few = try states.rows([3, 7])
         #expect(try layer.bits(few) == [3, 7].map { try layer.bits(states)[$0] })
-        #expect(machine.notes == OpenCLTests.machine.notes)
+        #expect(machine.failures == OpenCLTests.machine.failures)
       }
     }
   }

@@ -19,6 +19,11 @@ func roundAlike(_ found: [Float], _ expected: [Float], within bound: Double = 1e
   return squares(zip(found, expected).lazy.map { $0 - $1 }) <= bound * squares(expected) && expected.contains { $0 != 0 }
 }
 
+extension Machine {
+  /// What drivers got wrong; a compiler for CPUs may well not know their widest vectors.
+  var failures: [String] { notes.filter { !$0.contains("no vectors of 512 bits") } }
+}
+
 @Suite struct OpenCLTests {
   static let programs = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent("moe-programs-\(UUID().uuidString)").path
   static let machine = try! Machine.current(threads: 2, openCL: OpenCLOptions(programs: ProgramCache(folder: programs)))
