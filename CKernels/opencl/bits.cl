@@ -39,18 +39,6 @@ ushort8 bf16_of_float(float8 values) {
 /// E8M0 halved, the scale of codes that hold twice their value.
 float half_of_e8m0(uchar code) { return as_float(code < 2 ? 0x00200000u << code : (code - 1u) << 23); }
 
-/// Twice the values of FP4 E2M1 codes.
-char8 twice_e2m1(uchar8 codes) {
-  char8 step = as_char8(codes & (uchar)7), value = step + max(step - (char)4, (char8)0) + (char)2 * max(step - (char)6, (char8)0);
-  return select(value, -value, (codes & (uchar)8) != (uchar)0);
-}
-
-/// Codes of four bits, two a byte, the first low.
-uchar8 pairs_of_codes(const global uchar *p) {
-  uchar4 pairs = vload4(0, p), low = pairs & (uchar)15, high = pairs >> (uchar)4;
-  return (uchar8)(low.s0, high.s0, low.s1, high.s1, low.s2, high.s2, low.s3, high.s3);
-}
-
 /// FP8 E4M3.
 float8 float_of_e4m3(uchar8 codes) {
   uint8 magnitude = convert_uint8(codes & (uchar)0x7f), sign = convert_uint8(codes & (uchar)0x80) << 24;
@@ -95,15 +83,31 @@ uint8 bits_uint8(const global uchar *p, int column) {
 }
 
 /// Octets of columns and quads of 32 alike: codes in bytes, four in a word. Of 256 codes in a plane, `span` bytes hold `span` of them in their lowest
-/// `bits`, the next above these, and so on. Levels are codes of up to 7 bits less `zero`.
+/// `bits`, the next above these, and so on. Levels are codes of up to 7 bits less `zero`, or twice the values of FP4 E2M1 codes: 0, 1, 2, 3, 4, 6, 8, 12. `bytes` are nibbles apart.
 #define WORDS(words)                                                                                                              \
   words plane_##words(const global uchar *p, int bits, int span, int column) {                                                    \
     const int part = column % 256 / span, parts = 8 / bits;                                                                       \
     return words##_at(p + part / parts * span + column % span) >> (uint)(part % parts * bits) & ((1u << bits) - 1) * 0x01010101u; \
   }                                                                                                                               \
-  words less_##words(words codes, uint zero) { return ((codes | 0x80808080u) - zero * 0x01010101u) ^ 0x80808080u; }
+  words less_##words(words codes, uint zero) { return ((codes | 0x80808080u) - zero * 0x01010101u) ^ 0x80808080u; }               \
+  words bytes_##words(words nibbles) {                                                                                            \
+    const words pairs = (nibbles | nibbles << 8u) & 0x00ff00ffu;                                                                  \
+    return (pairs | pairs << 4u) & 0x0f0f0f0fu;                                                                                   \
+  }                                                                                                                               \
+  words twice_e2m1_##words(words codes) {                                                                                         \
+    const words step = codes & 0x03030303u, above = codes >> 2u & 0x01010101u, sign = (codes >> 3u & 0x01010101u) * 255u;         \
+    const words value = (codes & 0x07070707u) + (above * 3u & step) + ((above & step & step >> 1u) << 1u);                        \
+    return bitselect(value, (0x80808080u - value) ^ 0x80808080u, sign);                                                           \
+  }
 WORDS(uint2)
 WORDS(uint8)
+
+/// Eight, and 32, codes of four bits, two a byte, the first low.
+uint2 pairs_uint2(const global uchar *p) { return bytes_uint2((uint2)(short_at(p), short_at(p + 2))); }
+uint8 pairs_uint8(const global uchar *p) {
+  const uint4 pairs = as_uint4(vload16(0, p)), low = pairs & 0xffffu, high = pairs >> 16u;
+  return bytes_uint8((uint8)(low.s0, high.s0, low.s1, high.s1, low.s2, high.s2, low.s3, high.s3));
+}
 
 /// Six-bit scale and minimum, below 0, of group g, whose places are in formats/affine_groups.h.
 float2 affine_group(const global uchar *p, int g) {
