@@ -18,7 +18,7 @@ public final class AdaptiveLayers: Sendable {
 
   /// - Parameters:
   ///   - layers: layers on one machine, placed.
-  ///   - planner: of that machine and its devices; nil for placements that change by `move` alone. By one for a single node nothing ever moves.
+  ///   - planner: of that machine and its devices; nil for placements that change by `move` alone. By one for a single memory nothing ever moves.
   ///   - budget: as the placements were planned with.
   ///   - window: tokens of every layer from one plan to the next.
   ///   - horizon: windows for which loads are expected to stay as they are.
@@ -27,7 +27,7 @@ public final class AdaptiveLayers: Sendable {
   public init(
     _ layers: [MoELayer], planner: Planner?, budget: PlanningBudget = PlanningBudget(), window: Int = 512, horizon: Int = 16
   ) throws(MoEError) {
-    let isFollowing = planner.map { $0.machine.nodes.count > 1 || !$0.machine.devices.isEmpty } ?? false
+    let isFollowing = planner.map { $0.machine.nodes.count > 1 || !$0.machine.memories.isEmpty || !$0.machine.devices.isEmpty } ?? false
     self.layers = LayersInUse(layers, window: isFollowing ? window : nil)
     guard let planner, isFollowing else { return }
     var placements: [Placement] = []

@@ -111,6 +111,33 @@ import Testing
     #expect(layers.notes == [])
   }
 
+  #if Hwloc
+    /// On one node an expert moves into its fast memory, which has no room for all, when it alone is called.
+    @Test func busyExpertsMoveIntoFasterMemory() throws {
+      let topology = try Topology(xmlPath: LayerFixture.root + "/topologies/one-node-hbm.xml"), machine = try Machine(topology: topology, threads: 2)
+      let parts = try RandomLayer("q8_0", .int8), states = try PlacedLayerTests.states(16, 1024)
+      let sizes = try parts.layer(on: machine).sizes
+      var model = try MachineModel(topology)
+      model.memories[0].memoryBytes = sizes.bytes / 3
+      // Slow enough to matter beside the products.
+      (model.nodes[0].bandwidth, model.memories[0].bandwidth) = (1e9, 4e9)
+      let planner = Planner(model), first = try planner.plan(sizes, loads: [.init(repeating: 1, count: parts.experts)])
+      let layer = try parts.layer(on: machine, first.placements[0])
+      func isFast(_ home: Placement.Home) -> Bool {
+        switch home { case .nodes(let places), .parts(let places): places == [1]; default: false }
+      }
+      let busy = try #require(first.placements[0].experts.lastIndex { !isFast($0) })
+      let routing = try RouterOutput(
+        experts: layer.configuration.router.experts, topK: 1, expertIDs: .init(repeating: Int32(busy), count: 16), weights: .init(repeating: 0.5, count: 16))
+      let expected = try layer.bits(states, routing: routing), layers = try AdaptiveLayers([layer], planner: planner, window: 32, horizon: 100_000)
+      let end = ContinuousClock.now + .seconds(60)
+      func follows() -> Bool { isFast(layers[0].placement!.experts[busy]) }
+      while !follows(), ContinuousClock.now < end { #expect(try layers.bits(0, states, routing: routing) == expected) }
+      #expect(follows())
+      #expect(layers.notes == [])
+    }
+  #endif
+
   @Test func refusals() throws {
     let topology = try #require(PlacedLayerTests.topologies.first), machine = try Machine(topology: topology, threads: 2)
     let parts = try RandomLayer("bf16", .float), first = PlacedLayerTests.placement(.split, parts.experts, on: topology)
