@@ -68,6 +68,18 @@ static const struct { const char *name, *text; } sources[] = {
     {"product_rows_int8", (const char[]){
 #embed "opencl/product_rows_int8.cl" suffix(, 0)
     }},
+    {"subgroup_khr", (const char[]){
+#embed "opencl/subgroup_khr.cl" suffix(, 0)
+    }},
+    {"subgroup_ptx", (const char[]){
+#embed "opencl/subgroup_ptx.cl" suffix(, 0)
+    }},
+    {"subgroup_emulated", (const char[]){
+#embed "opencl/subgroup_emulated.cl" suffix(, 0)
+    }},
+    {"product_rows_subgroups", (const char[]){
+#embed "opencl/product_rows_subgroups.cl" suffix(, 0)
+    }},
     {"panel_floats", (const char[]){
 #embed "opencl/panel_floats.cl" suffix(, 0)
     }},

@@ -5,17 +5,18 @@
 #include "opencl.h"
 
 /// The matrix has a group of rows and a part, the rows of the plan a tile, a part of one and a few.
-enum { ROWS = 20, COLUMNS = 512, TOKENS = 23, TILES = 3, TILE = 16, ARRANGED = 32, SEGMENT = 256 };
+enum { ROWS = 20, COLUMNS = 512, TOKENS = 26, TILES = 5, TILE = 16, ARRANGED = 48, SEGMENT = 256 };
 
 extern const moe_kernels moe_kernels_scalar;
 
-/// Work-groups of 16 by 16 in items of 8 by 8, panels, and two warps with 32 rows each. `sources` end with those of the kernels: the first puts rows in
+/// Work-groups of 16 by 16 in items of 8 by 8, panels, four spans of 16 rows, and two warps with 32 rows each. `sources` end with those of the kernels: the first puts rows in
 /// order where `arranges`, the last multiplies, and so does that before it but in panels.
 #define TILE_SIZES " -D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
 #define PANEL_SIZES " -D GROUP_ROWS=32 -D ITEM_ROWS=32"
+#define SPAN_SIZES " -D GROUP_ROWS=64 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
 #define WARP_SIZES " -D GROUP_ROWS=64 -D ITEM_ROWS=16"
 static const struct method {
-  const char *name, *options, *sources[6];
+  const char *name, *options, *sources[7];
   bool is_panels, arranges;
   enum { TO_NOTHING, TO_INT8, TO_BF16 } rounds;
   bool is_optional;
@@ -31,6 +32,12 @@ static const struct method {
     {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
     {"khr, int8", TILE_SIZES, {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16},
     {"half, int8", TILE_SIZES, {"integers", "dot_half", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16},
+    {"spans, int8", SPAN_SIZES,
+     {"integers", "dot_plain", "dot_sums", "subgroup_emulated", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, false,
+     64, 16, 64},
+    {"khr subgroups, int8", SPAN_SIZES,
+     {"integers", "dot_plain", "dot_sums", "subgroup_khr", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, true,
+     64, 16, 64},
     {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
     {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
 
@@ -101,8 +108,9 @@ static double run(const moe_format *format, int index, const struct method *meth
   for (int i = 0; i < 2 * ROWS; i++) biases[i] = random_value();
   size_t bytes = (size_t)ROWS * COLUMNS / format->block_values * format->block_bytes;
   random_blocks(format, 2 * ROWS * COLUMNS, codes, decoded);
-  // Tiles of 16, 4 and 3 rows of two experts' plan; tokens in reverse; coefficients; rows of each token.
-  int32_t lists[4 * TILES + 4 * TOKENS + 1] = {0, 0, TILE, 0, 0, TILE, 4, TILE, 0, TILE + 4, 3, TILE + 8};
+  // Tiles of 16, 4, 3, 2 and 1 rows of a plan; tokens in reverse; coefficients; rows of each token.
+  int32_t lists[4 * TILES + 4 * TOKENS + 1] = {
+      0, 0, TILE, 0, 0, TILE, 4, TILE, 0, TILE + 4, 3, TILE + 8, 0, TILE + 7, 2, TILE + 16, 0, TILE + 9, 1, TILE + 24};
   int32_t tokens = 4 * TILES, coefficients = tokens + TOKENS, rows_of = coefficients + TOKENS, offsets = rows_of + TOKENS;
   for (int i = 0; i < TOKENS; i++) {
     float coefficient = 1 + random_value() / 2;
@@ -139,7 +147,7 @@ static double run(const moe_format *format, int index, const struct method *meth
     if (method->rounds == TO_INT8) set(kernel, 20, 4, &segment);
     size_t groups = (2 * ROWS + method->group_rows - 1) / method->group_rows, group = k ? method->few : method->many;
     if (method->is_panels) launch(kernel, groups, 0, TILES, group);
-    else launch(kernel, groups * group, k ? 1 : 0, k ? 2 : 1, group);
+    else launch(kernel, groups * group, k ? 1 : 0, k ? TILES - 1 : 1, group);
   }
   cl_kernel combine = kernel_of(program, "combine");
   cl_mem *buffers[] = {&output, &list, &input, &sum};
