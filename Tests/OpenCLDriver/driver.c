@@ -4,13 +4,13 @@
 // With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report; with the name of a format that alone.
 #include "opencl.h"
 
-/// The matrix has a group of rows and a part, the rows of the plan a tile, a part of one and a few.
-enum { ROWS = 20, COLUMNS = 512, TOKENS = 26, TILES = 5, TILE = 16, ARRANGED = 48, SEGMENT = 256 };
+/// The matrix has a group of rows and a part, the rows of the plan a part of a tile and all sizes of a few.
+enum { ROWS = 20, COLUMNS = 512, TOKENS = 19, TILES = 5, TILE = 16, ARRANGED = 48, SEGMENT = 256 };
 
 extern const moe_kernels moe_kernels_scalar;
 
-/// Work-groups of 16 by 16 in items of 8 by 8, panels, four spans of 16 rows, and two warps with 32 rows each. `sources` end with those of the kernels: the first puts rows in
-/// order where `arranges`, the last multiplies, and so does that before it but in panels.
+/// Work-groups of 16 by 16 in items of 8 by 8, panels, four spans of 16 rows, and two warps with 32 rows each. `sources` end with those of the
+/// kernels: the first puts rows in order where `arranges`, the last multiplies, and so does that before it but in panels.
 #define TILE_SIZES " -D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
 #define PANEL_SIZES " -D GROUP_ROWS=32 -D ITEM_ROWS=32"
 #define SPAN_SIZES " -D GROUP_ROWS=64 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
@@ -64,15 +64,19 @@ static void random_blocks(const moe_format *format, int values, uint8_t *codes, 
 /// Of the matrices of formats that take one beside their own scales.
 static float factor_of(const moe_format *format) { return strcmp(format->name, "nvfp4") == 0 ? 0.7f : 1; }
 
+/// Where blocks allow it, no multiple of the columns that lanes take at once.
+static int columns_of(const moe_format *format) { return format->block_values > 32 ? COLUMNS : COLUMNS - 32; }
+
 /// What the portable kernels make of a product on int8 activations: rows of x weighed, in the order of the plan; down's segments of 256 columns.
 static void multiply_rounded(const moe_format *format, int index, const uint8_t *codes, const float *weighed, float *products) {
   static uint8_t rounded[TOKENS * COLUMNS / 32 * 44];
   static _Alignas(64) float scratch[1 << 14];
   const moe_format_kernels *kernels = &moe_kernels_scalar.formats[index];
+  const int columns = columns_of(format);
   const moe_matrix matrix = {
-      .format = index, .rows = ROWS, .columns = COLUMNS, .row_bytes = COLUMNS / format->block_values * format->block_bytes, .data = codes,
+      .format = index, .rows = ROWS, .columns = columns, .row_bytes = columns / format->block_values * format->block_bytes, .data = codes,
       .global_scale = factor_of(format)};
-  kernels->round_int8(weighed, COLUMNS, NULL, TOKENS, 0, COLUMNS, COLUMNS, rounded);
+  kernels->round_int8(weighed, columns, NULL, TOKENS, 0, columns, columns, rounded);
   kernels->gemm_int8(&matrix, 0, ROWS, rounded, TOKENS, SEGMENT, products, ROWS, scratch);
 }
 
@@ -104,13 +108,14 @@ static double run(const moe_format *format, int index, const struct method *meth
   if (!program) return NAN;
   static float decoded[2 * ROWS * COLUMNS], x[TOKENS * COLUMNS], biases[2 * ROWS], y[TOKENS * ROWS], sums[TOKENS * ROWS];
   static uint8_t codes[2 * ROWS * COLUMNS * 4];
-  for (int i = 0; i < TOKENS * COLUMNS; i++) x[i] = random_value();
+  const int32_t columns = columns_of(format);
+  for (int i = 0; i < TOKENS * columns; i++) x[i] = random_value();
   for (int i = 0; i < 2 * ROWS; i++) biases[i] = random_value();
-  size_t bytes = (size_t)ROWS * COLUMNS / format->block_values * format->block_bytes;
-  random_blocks(format, 2 * ROWS * COLUMNS, codes, decoded);
-  // Tiles of 16, 4, 3, 2 and 1 rows of a plan; tokens in reverse; coefficients; rows of each token.
+  size_t bytes = (size_t)ROWS * columns / format->block_values * format->block_bytes;
+  random_blocks(format, 2 * ROWS * columns, codes, decoded);
+  // Tiles of 9, 4, 3, 2 and 1 rows of a plan; tokens in reverse; coefficients; rows of each token.
   int32_t lists[4 * TILES + 4 * TOKENS + 1] = {
-      0, 0, TILE, 0, 0, TILE, 4, TILE, 0, TILE + 4, 3, TILE + 8, 0, TILE + 7, 2, TILE + 16, 0, TILE + 9, 1, TILE + 24};
+      0, 0, 9, 0, 0, 9, 4, TILE, 0, 13, 3, TILE + 8, 0, 16, 2, TILE + 16, 0, 18, 1, TILE + 24};
   int32_t tokens = 4 * TILES, coefficients = tokens + TOKENS, rows_of = coefficients + TOKENS, offsets = rows_of + TOKENS;
   for (int i = 0; i < TOKENS; i++) {
     float coefficient = 1 + random_value() / 2;
@@ -123,22 +128,22 @@ static double run(const moe_format *format, int index, const struct method *meth
   cl_mem matrices = buffer(places, sizeof places), up = buffer(codes, bytes), gate = buffer(codes + bytes, bytes);
   cl_mem bias = buffer(biases, sizeof biases), list = buffer(lists, sizeof lists), input = buffer(x, sizeof x), output = buffer(NULL, sizeof y), sum = buffer(NULL, sizeof sums);
   float limit = INFINITY, alpha = 1;
-  int32_t zero = 0, one = 1, rows = ROWS, columns = COLUMNS, segment = SEGMENT, flags = 31 | (method->rounds == TO_INT8 ? MOE_RELU : MOE_SILU) << 8;
+  int32_t zero = 0, one = 1, rows = ROWS, segment = SEGMENT, flags = 31 | (method->rounds == TO_INT8 ? MOE_RELU : MOE_SILU) << 8;
   const bool gives_bf16 = method->rounds == TO_BF16 && !method->is_panels;
-  cl_mem arranged = method->arranges ? buffer(NULL, ARRANGED * COLUMNS / 32 * (method->rounds == TO_INT8 ? 44 : gives_bf16 ? 64 : 128)) : input;
+  cl_mem arranged = method->arranges ? buffer(NULL, (size_t)ARRANGED * (size_t)columns / 32 * (method->rounds == TO_INT8 ? 44 : gives_bf16 ? 64 : 128)) : input;
   if (method->arranges) {
     cl_kernel kernel = kernel_of(program, *kernels++);
-    int32_t *numbers[] = {&zero, &tokens, &coefficients, &columns, &columns, &flags};
+    const int32_t *numbers[] = {&zero, &tokens, &coefficients, &columns, &columns, &flags};
     set(kernel, 0, sizeof list, &list), set(kernel, 4, sizeof input, &input), set(kernel, 5, sizeof arranged, &arranged);
     for (int i = 0; i < 3; i++) set(kernel, 1 + i, 4, numbers[i]), set(kernel, 6 + i, 4, numbers[3 + i]);
     if (method->rounds == TO_INT8) set(kernel, 9, 4, &segment);
-    if (gives_bf16) launch(kernel, COLUMNS / 8, 0, TILES, 0);
+    if (gives_bf16) launch(kernel, (size_t)columns / 8, 0, TILES, 0);
     else launch(kernel, COLUMNS / SEGMENT, 0, TILES, 1);
   }
   for (int k = 0; k < (method->is_panels ? 1 : 2); k++) {
     cl_kernel kernel = kernel_of(program, kernels[k]);
     cl_mem *buffers[] = {&matrices, &up, &up, &gate, &gate, &bias, &list};
-    int32_t *places_of[] = {&zero, &tokens, &coefficients}, *numbers[] = {&zero, &one, &rows, &columns, &columns, &flags};
+    const int32_t *places_of[] = {&zero, &tokens, &coefficients}, *numbers[] = {&zero, &one, &rows, &columns, &columns, &flags};
     for (int i = 0; i < 7; i++) set(kernel, i, sizeof(cl_mem), buffers[i]);
     for (int i = 0; i < 3; i++) set(kernel, 7 + i, 4, places_of[i]);
     set(kernel, 10, sizeof(cl_mem), &arranged), set(kernel, 11, sizeof(cl_mem), &output);
@@ -159,10 +164,10 @@ static double run(const moe_format *format, int index, const struct method *meth
   check(clEnqueueReadBuffer(queue, output, CL_TRUE, 0, sizeof y, y, 0, NULL, NULL), "clEnqueueReadBuffer");
   check(clEnqueueReadBuffer(queue, sum, CL_TRUE, 0, sizeof sums, sums, 0, NULL, NULL), "clEnqueueReadBuffer");
   static float weighed_rows[TOKENS * COLUMNS], products[2][TOKENS * ROWS];
-  for (int i = 0; i < TOKENS * COLUMNS; i++) {
+  for (int i = 0; i < TOKENS * columns; i++) {
     float coefficient;
-    memcpy(&coefficient, &lists[coefficients + i / COLUMNS], 4);
-    weighed_rows[i] = x[(TOKENS - 1 - i / COLUMNS) * COLUMNS + i % COLUMNS] * coefficient;
+    memcpy(&coefficient, &lists[coefficients + i / columns], 4);
+    weighed_rows[i] = x[(TOKENS - 1 - i / columns) * columns + i % columns] * coefficient;
     if (method->rounds == TO_BF16) weighed_rows[i] = rounded_to_bf16(weighed_rows[i]);
   }
   for (int p = 0; p < 2 && method->rounds == TO_INT8; p++) multiply_rounded(format, index, codes + (size_t)p * bytes, weighed_rows, products[p]);
@@ -180,8 +185,8 @@ static double run(const moe_format *format, int index, const struct method *meth
       for (int p = 0; p < 2; p++) {
         product[p] = biases[p * ROWS + r];
         double squares = 1;
-        for (int c = 0; c < COLUMNS; c++) {
-          double part = (double)decoded[(p * ROWS + r) * COLUMNS + c] * factor * weighed_rows[i * COLUMNS + c];
+        for (int c = 0; c < columns; c++) {
+          double part = (double)decoded[(p * ROWS + r) * columns + c] * factor * weighed_rows[i * columns + c];
           product[p] += part, squares += part * part;
         }
         norm *= sqrt(squares);
