@@ -15,6 +15,7 @@ final class DeviceProgram: @unchecked Sendable {
     case roundRowsBF16 = "round_rows_bf16"
     case productTilesInt8 = "product_tiles_int8"
     case productRowsInt8 = "product_rows_int8"
+    case productRowsSubgroups = "product_rows_subgroups"
     case productPanelsInt8 = "product_panels_int8"
     case productTilesMatrices = "product_tiles_mma"
     case productRowsMatrices = "product_rows_mma"

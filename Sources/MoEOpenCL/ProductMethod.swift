@@ -27,6 +27,7 @@ enum ProductMethod: String, Sendable {
     let onInt8 = products?.precision == .int8
     return switch self {
     case .tiles where products?.usesMatrices == true: isFew ? .productRowsMatrices : .productTilesMatrices
+    case .tiles where isFew && products?.usesSubgroups == true: .productRowsSubgroups
     case .tiles where isFew: onInt8 ? .productRowsInt8 : .productRows
     case .tiles: onInt8 ? .productTilesInt8 : .productTiles
     case .panels: onInt8 ? .productPanelsInt8 : .productPanels

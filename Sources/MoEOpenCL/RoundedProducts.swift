@@ -8,8 +8,8 @@ package import MoETensors
 
 /// A variant of the products on int8 or bf16 activations.
 package enum RoundedProducts: Hashable, Sendable {
-  /// int8 in tiles: four products at a time.
-  case dots(Dots)
+  /// int8 in tiles: four products at a time; few rows by subgroups where these can be used.
+  case dots(Dots, Subgroups? = nil)
   /// int8 in panels.
   case panels(LevelPanels)
   /// bf16 by tensor cores.
@@ -29,6 +29,16 @@ package enum RoundedProducts: Hashable, Sendable {
     case ptx = "dot_ptx"
   }
 
+  /// What lanes exchange sums by; by the names of their sources.
+  package enum Subgroups: String, Sendable {
+    /// By the extension for subgroups.
+    case khronos = "subgroup_khr"
+    /// By an instruction of NVIDIA's devices.
+    case ptx = "subgroup_ptx"
+    /// In plain C, for tests.
+    case emulated = "subgroup_emulated"
+  }
+
   /// What levels are in a panel; by the names of their sources.
   package enum LevelPanels: String, Sendable {
     case floats = "panel_floats"
@@ -46,7 +56,7 @@ package enum RoundedProducts: Hashable, Sendable {
 
   package var name: String {
     switch self {
-    case .dots(let dots): dots.rawValue
+    case .dots(let dots, let subgroups): dots.rawValue + (subgroups.map { " and \($0.rawValue)" } ?? "")
     case .panels(let panels): panels.rawValue
     case .matrices(let units): units.rawValue
     case .widenedFloats: "widened_floats"
@@ -64,11 +74,14 @@ package enum RoundedProducts: Hashable, Sendable {
   /// True for tensor cores, or what stands for them.
   var usesMatrices: Bool { if case .matrices = self { true } else { false } }
 
+  /// True where lanes exchange sums.
+  var usesSubgroups: Bool { if case .dots(_, .some) = self { true } else { false } }
+
   /// The sources that those of the kernels build on.
   var sources: [String] {
     switch self {
-    case .dots(.half): ["integers", name]
-    case .dots: ["integers", name, "dot_sums"]
+    case .dots(let dots, let subgroups):
+      ["integers", dots.rawValue] + (dots == .half ? [] : ["dot_sums"]) + [subgroups?.rawValue].compactMap(\.self)
     case .panels: ["integers", name]
     case .matrices: [name, "product_mma"]
     case .widenedFloats: []
@@ -76,7 +89,12 @@ package enum RoundedProducts: Hashable, Sendable {
   }
 
   /// The least OpenCL C that has what the sources call.
-  var language: String { self == .dots(.khronos) ? "CL3.0" : "CL1.2" }
+  var language: String {
+    switch self {
+    case .dots(.khronos, _), .dots(_, .khronos): "CL3.0"
+    default: "CL1.2"
+    }
+  }
 }
 
 #if OpenCL
@@ -93,7 +111,10 @@ extension RoundedProducts {
     }
     let capability = computeCapability(context)
     guard precision == .bfloat16 else {
-      return dots(context.device.extensions, computeCapability: capability, isExactInHalf: kind.isExactInHalf).map(RoundedProducts.dots)
+      let subgroups = subgroups(context.device.extensions, computeCapability: capability)
+      return dots(context.device.extensions, computeCapability: capability, isExactInHalf: kind.isExactInHalf).flatMap { dots in
+        [subgroups.map { .dots(dots, $0) }, .dots(dots)].compactMap(\.self)
+      }
     }
     // Copies of sixteen bytes, at multiples of that where weights are not the host's.
     let fits = shape.bytesOfStages <= context.localBytes && !context.usesHostMemory
@@ -108,6 +129,11 @@ extension RoundedProducts {
     if extensions.contains("cl_arm_integer_dot_product_accumulate_int8") { suiting.append(.arm) }
     if isExactInHalf, extensions.contains("cl_khr_fp16") { suiting.append(.half) }
     return suiting + [.plain]
+  }
+
+  /// What lanes of a device exchange sums by. NVIDIA's have the instruction from 3.0 on, and report no subgroups.
+  package static func subgroups(_ extensions: Set<String>, computeCapability: (UInt32, UInt32)?) -> Subgroups? {
+    computeCapability != nil ? .ptx : extensions.contains("cl_khr_subgroup_shuffle") ? .khronos : nil
   }
 
   /// Those of tensor cores: products of bf16, and copies beside them, came with 8.0.

@@ -58,6 +58,8 @@ struct TileShape: Hashable, Sendable {
   /// Items of a work-group for tiles of many rows or of few; by tensor cores those of the warps of product_mma.cl.
   func items(isFew: Bool, _ products: RoundedProducts?) -> Int {
     if products?.usesMatrices == true { return groupRows / (groupRows < 32 || groupTokens > 64 ? 16 : 32) * 32 }
+    // A lane of a span has a row's chain of sums.
+    if products?.usesSubgroups == true, isFew { return groupRows }
     return isFew ? groupRows / itemRows * Self.lanes : tileItems
   }
   private var tileItems: Int { groupRows / itemRows * groupTokens / itemTokens }

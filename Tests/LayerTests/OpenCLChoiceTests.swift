@@ -48,6 +48,9 @@ import Testing
     #expect(names("cl_khr_fp16") == ["dot_half", "dot_plain"] && names("cl_khr_fp16", isExactInHalf: false) == ["dot_plain"])
     #expect(names("", (6, 0)) == ["dot_plain"])
     #expect(names("", (6, 1)) == ["dot_ptx", "dot_plain"] && names("", (9, 0)) == ["dot_ptx", "dot_plain"])
+    #expect(RoundedProducts.subgroups(["cl_khr_subgroups"], computeCapability: nil) == nil)
+    #expect(RoundedProducts.subgroups(["cl_khr_subgroups", "cl_khr_subgroup_shuffle"], computeCapability: nil) == .khronos)
+    #expect(RoundedProducts.subgroups([], computeCapability: (6, 0)) == .ptx)
     #expect(RoundedProducts.matrices(computeCapability: nil).isEmpty && RoundedProducts.matrices(computeCapability: (7, 5)).isEmpty)
     #expect(RoundedProducts.matrices(computeCapability: (8, 0)) == [.matrices(.ptx)] && RoundedProducts.matrices(computeCapability: (9, 0)) == [.matrices(.ptx)])
   }

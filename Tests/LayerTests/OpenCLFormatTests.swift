@@ -44,6 +44,8 @@ import Testing
   static let inPlainTiles: Set = ["q4_0", "q4_k", "q6_k", "iq4_nl", "e2m1 by e4m3 and factors"]
   /// Kinds with levels for half arithmetic.
   static let inHalf: Set = ["q4_0", "q2_k", "q3_k", "tq1_0", "tq2_0"]
+  /// Kinds whose few rows emulated subgroups multiply, with a scale every 32 columns and every 16.
+  static let onSubgroups: Set = ["q4_0", "q6_k"]
 
   @Test(arguments: kinds) func devicesReadTheMatricesAsTheyLie(_ kind: Kind) throws {
     var random = RandomNumbers(seed: 7)
@@ -80,9 +82,12 @@ import Testing
       matrices.roundedProducts = .matrices(.emulated)
       var halves = tiles
       halves.roundedProducts = .dots(.half)
+      var subgroups = tiles
+      subgroups.roundedProducts = .dots(.plain, .emulated)
       var rounding = [options]
       if has("cl_khr_integer_dot_product") || Self.inPlainTiles.contains(kind.testDescription) { rounding.append(tiles) }
       if has("cl_khr_fp16"), Self.inHalf.contains(kind.testDescription) { rounding.append(halves) }
+      if Self.onSubgroups.contains(kind.testDescription) { rounding.append(subgroups) }
       for options in onInt8.activations == .int8 && !kind.isMixed ? rounding : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
         let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .int8)
