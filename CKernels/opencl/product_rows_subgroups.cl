@@ -1,18 +1,19 @@
-// The product of at most FEW rows on int8 activations by subgroups: each span of SPAN lanes has as many weight rows, and a lane in turn eight columns of
-// all of them, then the chain of sums of its own. The same bits as product_tiles_int8.
+// The product of at most FEW rows on int8 activations by subgroups: SPAN lanes have as many weight rows. A lane multiplies eight columns of all, then
+// scales and adds, in order, the sums of one. The same bits as product_tiles_int8.
 
-/// Lanes whose columns share a scale, as many rows as they sum at once, and the sets of so many rows that a span has: as many as groups of columns.
-enum { SHARERS = GROUP / 8, SETS = SPAN / SHARERS, ROUNDS = SETS == 4 ? 2 : SETS == 8 ? 3 : 4 };
+/// Lanes whose columns share a scale, which sum a set of as many rows at once; a span has as many sets as groups of columns.
+enum { SHARERS = GROUP / 8, SETS = SPAN / SHARERS, ROUNDS = SETS == 4 ? 2 : 3 };
 
+/// True for the lane whose number has the bit that `mask` is, of the two that differ in it.
 bool is_upper(int mask) { return get_local_id(0) & mask; }
 
-/// A lane's own value and that of the lane across together: of `lower`, or of `upper` in the upper of both.
+/// The sum over two lanes: of `lower` in the lower of them, of `upper` in the upper.
 int pair_sum(local span_exchange *exchange, int lower, int upper, int mask) {
   const int own = is_upper(mask) ? upper : lower, other = is_upper(mask) ? lower : upper;
   return own + (int)across(exchange, other, mask);
 }
 
-/// Of one row a lane, the sums of all that share a group of columns.
+/// The sum over those that share a group of columns, of one row in each: the lower bits of a lane are its place in a set.
 int sharers_sum(local span_exchange *exchange, const int *parts) {
   const int sum = pair_sum(exchange, parts[0], parts[1], 1);
   return SHARERS == 2 ? sum : pair_sum(exchange, sum, pair_sum(exchange, parts[SHARERS - 2], parts[SHARERS - 1], 1), 2);
@@ -56,8 +57,9 @@ kernel IN_SUBGROUPS __attribute__((reqd_work_group_size(GROUP_ROWS, 1, 1))) void
         line.codes += set_row + k + 1 < rows ? line.m->row_bytes : 0;
       }
       EACH(i, count, FEW) {
+        const uint2 input = inputs_of[i];
         int products[SHARERS];
-        UNROLLED for (int k = 0; k < SHARERS; k++) products[k] = sum_of(dot_quad(levels[k].x, inputs_of[i].x, dot_quad(levels[k].y, inputs_of[i].y, 0)));
+        UNROLLED for (int k = 0; k < SHARERS; k++) products[k] = sum_of(dot_quad(levels[k].x, input.x, dot_quad(levels[k].y, input.y, 0)));
         parts[i][set] = sharers_sum(exchange, products);
       }
     }
@@ -76,7 +78,7 @@ kernel IN_SUBGROUPS __attribute__((reqd_work_group_size(GROUP_ROWS, 1, 1))) void
     }
   }
   EACH(i, count, FEW) {
-    const float other = as_float(across(exchange, as_uint(totals[i]), ITEM_ROWS / 2));
-    if (row < rows && !is_gate(item, flags)) y[(long)(first + i) * rows + row] = finished(totals[i], other, PRODUCT_END, row);
+    const float gate = as_float(across(exchange, as_uint(totals[i]), ITEM_ROWS / 2));
+    if (row < rows && !is_gate(item, flags)) y[(long)(first + i) * rows + row] = finished(totals[i], gate, PRODUCT_END, row);
   }
 }
