@@ -41,11 +41,11 @@ kernel IN_SUBGROUPS __attribute__((reqd_work_group_size(GROUP_ROWS, 1, 1))) void
   float sums[FEW], totals[FEW];
   UNROLLED for (int i = 0; i < FEW; i++) sums[i] = totals[i] = 0;
   for (int begin = 0; begin < columns; begin += 8 * SPAN) {
+    // Behind the last column is the last octet again, in groups that nothing is made of.
     const int column = min(begin + 8 * lane, columns - 8), quad = column % 32 / 4;
     const global rounded_rows *rounded = rows_at(x, tile[3], column, columns);
     uint2 inputs_of[FEW];
-    UNROLLED for (int i = 0; i < FEW; i++)
-      inputs_of[i] = i < count && begin + 8 * lane < columns ? (uint2)(rounded->codes[quad][i], rounded->codes[quad + 1][i]) : 0;
+    UNROLLED for (int i = 0; i < FEW; i++) inputs_of[i] = i < count ? (uint2)(rounded->codes[quad][i], rounded->codes[quad + 1][i]) : 0;
     int parts[FEW][SETS];
     EACH(set, SETS, SETS) {
       // Rows of a set are neighbours, of one matrix.
