@@ -22,6 +22,8 @@ static const struct method {
   bool is_optional;
   /// Weight rows of a group, and its items for many rows and for few.
   size_t group_rows, many, few;
+  /// What a device has to have; NULL for nothing.
+  const char *extension;
 } methods[] = {
     {"tiles", TILE_SIZES, {"product_tiles", "product_rows"}, false, false, TO_NOTHING, false, 16, 4, 16},
     {"panels", PANEL_SIZES, {"arrange_rows", "product_panels"}, true, true, TO_NOTHING, false, 32, 1},
@@ -30,14 +32,16 @@ static const struct method {
     {"warps, bf16", WARP_SIZES, {"mma_emulated", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false,
      64, 64, 64},
     {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
-    {"khr, int8", TILE_SIZES, {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16},
-    {"half, int8", TILE_SIZES, {"integers", "dot_half", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16},
+    {"khr, int8", TILE_SIZES, {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false,
+     16, 4, 16, "cl_khr_integer_dot_product"},
+    {"half, int8", TILE_SIZES, {"integers", "dot_half", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16,
+     "cl_khr_fp16"},
     {"spans, int8", SPAN_SIZES,
      {"integers", "dot_plain", "dot_sums", "subgroup_emulated", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, false,
      64, 16, 64},
     {"khr subgroups, int8", SPAN_SIZES,
-     {"integers", "dot_plain", "dot_sums", "subgroup_khr", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, true,
-     64, 16, 64},
+     {"integers", "dot_plain", "dot_sums", "subgroup_khr", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, false,
+     64, 16, 64, "cl_khr_subgroup_shuffle"},
     {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
     {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
 
@@ -220,7 +224,7 @@ int main(int count, char **arguments) {
     const moe_matrix matrix = {.format = i, .rows = ROWS, .columns = COLUMNS, .global_scale = factor_of(format)};
     const bool rounds[] = {true, moe_kernels_scalar.formats[i].gemm_int8 && moe_takes_rounded(&matrix), !strcmp(format->name, "bf16")};
     for (size_t k = 0; k < sizeof methods / sizeof *methods; k++) {
-      if (!rounds[methods[k].rounds]) continue;
+      if (!rounds[methods[k].rounds] || !device_has(methods[k].extension)) continue;
       double error = run(format, i, &methods[k]);
       if (isnan(error) && methods[k].is_optional) {
         not_built++;
