@@ -98,6 +98,9 @@ static const struct { const char *name, *text; } sources[] = {
     {"round_rows_bf16", (const char[]){
 #embed "opencl/round_rows_bf16.cl" suffix(, 0)
     }},
+    {"warps", (const char[]){
+#embed "opencl/warps.cl" suffix(, 0)
+    }},
     {"product_mma", (const char[]){
 #embed "opencl/product_mma.cl" suffix(, 0)
     }},
@@ -106,6 +109,15 @@ static const struct { const char *name, *text; } sources[] = {
     }},
     {"product_rows_mma", (const char[]){
 #embed "opencl/product_rows_mma.cl" suffix(, 0)
+    }},
+    {"product_mma_int8", (const char[]){
+#embed "opencl/product_mma_int8.cl" suffix(, 0)
+    }},
+    {"product_tiles_mma_int8", (const char[]){
+#embed "opencl/product_tiles_mma_int8.cl" suffix(, 0)
+    }},
+    {"product_rows_mma_int8", (const char[]){
+#embed "opencl/product_rows_mma_int8.cl" suffix(, 0)
     }},
     {"combine", (const char[]){
 #embed "opencl/combine.cl" suffix(, 0)

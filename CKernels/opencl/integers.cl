@@ -50,7 +50,7 @@ const global rounded_rows *rows_at(const global float *x, int at, int column, in
 }
 
 /// `sum` with that of a group: a multiply-add for the scales, and one for the minimum and the sum of the codes.
-float scaled_sum(int part, float scale, float factor, float minimum, float codes_sum, float sum) {
-  sum = fma((float)part, scale * factor, sum);
+float scaled_sum(float part, float scale, float factor, float minimum, float codes_sum, float sum) {
+  sum = fma(part, scale * factor, sum);
   return HAS_MINIMUM ? fma(minimum, codes_sum, sum) : sum;
 }

@@ -62,3 +62,41 @@ void multiply_fragments(local warp_exchange *exchange, float sums[4], uint4 a, u
   }
   barrier(CLK_LOCAL_MEM_FENCE);
 }
+
+/// Sums of products of `quads` times four int8.
+void multiply_bytes(local warp_exchange *exchange, float sums[4], uint4 a, uint2 b, int quads) {
+  const int item = get_local_id(0) % WARP;
+  exchange->a[0][item] = a.x, exchange->a[1][item] = a.y, exchange->a[2][item] = a.z, exchange->a[3][item] = a.w;
+  exchange->b[0][item] = b.x, exchange->b[1][item] = b.y;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int i = 0; i < 4; i++) {
+    const int row = item / 4, other = item % 4 * 2 + i % 2;
+    int4 products = 0;
+    for (int q = 0; q < quads; q++) {
+      const uint codes = exchange->a[q / 4 * 2 + i / 2][4 * row + q % 4], others = exchange->b[q / 4][4 * other + q % 4];
+      products += convert_int4(as_char4(codes)) * convert_int4(as_char4(others));
+    }
+    sums[i] = (float)(products.x + products.y + products.z + products.w);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+void multiply_32_bytes(local warp_exchange *exchange, float sums[4], uint4 a, uint2 b) { multiply_bytes(exchange, sums, a, b, 8); }
+void multiply_16_bytes(local warp_exchange *exchange, float sums[4], uint2 a, uint b) {
+  multiply_bytes(exchange, sums, (uint4)(a, 0, 0), (uint2)(b, 0), 4);
+}
+
+uint value_across(local warp_exchange *exchange, uint value) {
+  const int item = get_local_id(0) % WARP;
+  exchange->a[0][item] = value;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const uint result = exchange->a[0][item ^ 2];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  return result;
+}
+void share_in_fours(local warp_exchange *exchange, float value, float values[4]) {
+  const int item = get_local_id(0) % WARP;
+  exchange->a[0][item] = as_uint(value);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int i = 0; i < 4; i++) values[i] = as_float(exchange->a[0][item / 4 * 4 + i]);
+  barrier(CLK_LOCAL_MEM_FENCE);
+}

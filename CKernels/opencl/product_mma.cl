@@ -1,11 +1,7 @@
-// The product of bf16 weights on activations that round_rows_bf16 left, by tensor cores: the warps of a group share its weight rows, and each meets all
-// rows of the plan. 32 columns of both are multiplied while the next two stages are copied to local memory.
+// The product of bf16 weights on activations that round_rows_bf16 left, by tensor cores: 32 columns of both are multiplied while the next two stages
+// are copied to local memory.
 
-enum {
-  STAGES = 3, DEPTH = 32, OCTETS = DEPTH / 8, WARP_ROWS = GROUP_ROWS < 32 || GROUP_TOKENS > 64 ? 16 : 32, WARPS = GROUP_ROWS / WARP_ROWS,
-  ITEM_SUMS = WARP_ROWS / 4,
-  MATRIX_ITEMS = WARPS * WARP, LINES_AT_ONCE = MATRIX_ITEMS / OCTETS, MOST_LINES = (GROUP_ROWS + GROUP_TOKENS) / LINES_AT_ONCE
-};
+enum { OCTETS = DEPTH / 8, LINES_AT_ONCE = MATRIX_ITEMS / OCTETS, MOST_LINES = (GROUP_ROWS + GROUP_TOKENS) / LINES_AT_ONCE };
 
 /// Octets of a stage with `tokens` rows of the plan behind the weight rows.
 #define STAGE_OCTETS(tokens) ((GROUP_ROWS + (tokens)) * OCTETS)
@@ -13,7 +9,7 @@ enum {
 /// Where eight columns of a line are in a stage: those of eight lines are in different banks.
 int octet_at(int line, int octet) { return line * OCTETS + (octet ^ line / 2 % OCTETS); }
 
-/// `group_tokens`, a constant, is at most GROUP_TOKENS. Every index of a sum has to be known.
+/// `group_tokens`, a constant, is at most GROUP_TOKENS.
 __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const int group_tokens, local ushort8 *stages, local warp_exchange *exchanges) {
   const int item = get_local_id(0), lane = item % WARP, warp_row = item / WARP * WARP_ROWS, octet = item % OCTETS;
   const int first_row = get_group_id(0) * rows_of_group(flags), steps = (columns + DEPTH - 1) / DEPTH;
@@ -43,8 +39,7 @@ __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const 
   end_stage(&begun)
   BEGIN_STAGE(0);
   BEGIN_STAGE(1);
-  float total[GROUP_TOKENS / 8][ITEM_SUMS], run[GROUP_TOKENS / 8][ITEM_SUMS];
-#define EACH_SUM UNROLLED for (int n = 0; n < GROUP_TOKENS / 8; n++) UNROLLED for (int i = 0; i < ITEM_SUMS; i++)
+  float total[TOKEN_TILES][ITEM_SUMS], run[TOKEN_TILES][ITEM_SUMS];
   EACH_SUM total[n][i] = run[n][i] = 0;
   for (int step = 0; step < steps; step++) {
     // By then all have read the stage before this one, whose place the next takes.
@@ -55,7 +50,7 @@ __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const 
     UNROLLED for (int k = 0; k < WARP_ROWS / 16; k++)
       UNROLLED for (int half_of = 0; half_of < 2; half_of++)
         weights_of[k][half_of] = load_matrices(exchange, stage + octet_at(warp_row + 16 * k + lane % 16, 2 * half_of + lane / 16));
-    EACH_TILE(n, min((count + 7) / 8, group_tokens / 8), GROUP_TOKENS / 8) {
+    EACH_TILE(n, min((count + 7) / 8, group_tokens / 8), TOKEN_TILES) {
       const uint4 inputs_of = load_matrices(exchange, stage + octet_at(GROUP_ROWS + 8 * n + lane % 8, lane / 8));
       UNROLLED for (int k = 0; k < WARP_ROWS / 16; k++) {
         multiply_fragments(exchange, run[n] + 4 * k, weights_of[k][0], inputs_of.lo);
@@ -64,19 +59,5 @@ __attribute__((always_inline)) void multiply_by_warps(PRODUCT_PARAMETERS, const 
     }
     if ((step + 1) * DEPTH % RUN == 0 || step + 1 == steps) EACH_SUM total[n][i] += run[n][i], run[n][i] = 0;
   }
-  // One tile of tokens after the other, so that what follows a sum is compiled once for each of those. Of sixteen rows the last eight are the gates of
-  // the first.
-  _Pragma("unroll 1") for (int tile_of = 0; 8 * tile_of < count; tile_of++) {
-    float sums[ITEM_SUMS];
-    EACH_SUM if (n == tile_of) sums[i] = total[n][i];
-    UNROLLED for (int i = 0; i < ITEM_SUMS; i++) {
-      const int token = 8 * tile_of + lane % 4 * 2 + i % 2, place = warp_row + i / 2 * 8 + lane / 4, row = first_row + row_of(place, flags);
-      if (token < count && row < rows && !is_gate(place, flags))
-        y[(long)(first + token) * rows + row] = finished(sums[i], sums[i ^ 2], PRODUCT_END, row);
-    }
-  }
+  store_sums(total, first, count, first_row, y, PRODUCT_END);
 }
-
-#define PRODUCT_ARGUMENTS                                                                                                             \
-  matrices, up_codes, up_planes, gate_codes, gate_planes, biases, lists, tiles, tokens, weights, x, y, first_expert, experts, rows, columns, \
-      inputs, flags, limit, alpha

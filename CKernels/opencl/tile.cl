@@ -1,7 +1,7 @@
 // First of every program: the sizes that the host chose, and the vocabulary of the kernels.
 //
-// The host defines the sizes of the product (see docs/opencl.md): GROUP_ROWS, GROUP_TOKENS, ITEM_ROWS, and for product_tiles and product_rows
-// ITEM_TOKENS, STEP and FEW. And what matrix.cl reads: FORMAT and SCALES, or KINDS.
+// The host defines the sizes of the product (see docs/opencl.md): GROUP_ROWS, GROUP_TOKENS, ITEM_ROWS, for product_tiles and product_rows
+// ITEM_TOKENS, STEP and FEW, for warps WARP_ROWS. And what matrix.cl reads: FORMAT and SCALES, or KINDS.
 #pragma OPENCL FP_CONTRACT OFF
 
 #define JOIN_(a, b) a##b

@@ -19,6 +19,8 @@ final class DeviceProgram: @unchecked Sendable {
     case productPanelsInt8 = "product_panels_int8"
     case productTilesMatrices = "product_tiles_mma"
     case productRowsMatrices = "product_rows_mma"
+    case productTilesMatricesInt8 = "product_tiles_mma_int8"
+    case productRowsMatricesInt8 = "product_rows_mma_int8"
     case combine = "combine"
     case routerLogits = "router_logits"
     case route = "route"

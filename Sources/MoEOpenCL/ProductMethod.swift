@@ -26,8 +26,9 @@ enum ProductMethod: String, Sendable {
   func product(isFew: Bool, _ products: RoundedProducts?) -> DeviceProgram.Kernel {
     let onInt8 = products?.precision == .int8
     return switch self {
-    case .tiles where products?.usesMatrices == true: isFew ? .productRowsMatrices : .productTilesMatrices
-    case .tiles where isFew && products?.usesSubgroups == true: .productRowsSubgroups
+    case .tiles where products?.usesMatrices == true && isFew: onInt8 ? .productRowsMatricesInt8 : .productRowsMatrices
+    case .tiles where products?.usesMatrices == true: onInt8 ? .productTilesMatricesInt8 : .productTilesMatrices
+    case .tiles where products?.usesSubgroups == true && isFew: .productRowsSubgroups
     case .tiles where isFew: onInt8 ? .productRowsInt8 : .productRows
     case .tiles: onInt8 ? .productTilesInt8 : .productTiles
     case .panels: onInt8 ? .productPanelsInt8 : .productPanels

@@ -12,8 +12,8 @@ package enum RoundedProducts: Hashable, Sendable {
   case dots(Dots, Subgroups? = nil)
   /// int8 in panels.
   case panels(LevelPanels)
-  /// bf16 by tensor cores.
-  case matrices(MatrixUnits)
+  /// bf16 or int8 by tensor cores.
+  case matrices(MatrixUnits, ActivationPrecision)
   /// bf16 by the kernels for f32.
   case widenedFloats
 
@@ -58,7 +58,7 @@ package enum RoundedProducts: Hashable, Sendable {
     switch self {
     case .dots(let dots, let subgroups): dots.rawValue + (subgroups.map { " and \($0.rawValue)" } ?? "")
     case .panels(let panels): panels.rawValue
-    case .matrices(let units): units.rawValue
+    case .matrices(let units, _): units.rawValue
     case .widenedFloats: "widened_floats"
     }
   }
@@ -67,7 +67,8 @@ package enum RoundedProducts: Hashable, Sendable {
   package var precision: ActivationPrecision {
     switch self {
     case .dots, .panels: .int8
-    case .matrices, .widenedFloats: .bfloat16
+    case .matrices(_, let precision): precision
+    case .widenedFloats: .bfloat16
     }
   }
 
@@ -83,7 +84,8 @@ package enum RoundedProducts: Hashable, Sendable {
     case .dots(let dots, let subgroups):
       ["integers", dots.rawValue] + (dots == .half ? [] : ["dot_sums"]) + [subgroups?.rawValue].compactMap(\.self)
     case .panels: ["integers", name]
-    case .matrices: [name, "product_mma"]
+    case .matrices(_, .int8): ["integers", name, "warps", "product_mma_int8"]
+    case .matrices: [name, "warps", "product_mma"]
     case .widenedFloats: []
     }
   }
@@ -110,15 +112,14 @@ extension RoundedProducts {
       return KernelTable(named: "avx512") == nil ? [.panels(.floats)] : [.panels(.bytes), .panels(.floats)]
     }
     let capability = computeCapability(context)
+    let matrices = matrices(precision, computeCapability: shape.bytesOfStages(precision) <= context.localBytes ? capability : nil)
     guard precision == .bfloat16 else {
       let subgroups = subgroups(context.device.extensions, computeCapability: capability)
-      return dots(context.device.extensions, computeCapability: capability, isExactInHalf: kind.isExactInHalf).flatMap { dots in
-        [subgroups.map { .dots(dots, $0) }, .dots(dots)].compactMap(\.self)
-      }
+      let dots = dots(context.device.extensions, computeCapability: capability, isExactInHalf: kind.isExactInHalf)
+      return matrices + dots.flatMap { dots in [subgroups.map { .dots(dots, $0) }, .dots(dots)].compactMap(\.self) }
     }
-    // Copies of sixteen bytes, at multiples of that where weights are not the host's.
-    let fits = shape.bytesOfStages <= context.localBytes && !context.usesHostMemory
-    return matrices(computeCapability: fits ? capability : nil) + [.widenedFloats]
+    // bf16 weights are copied by sixteen bytes, at multiples of that where they are not the host's.
+    return (context.usesHostMemory ? [] : matrices) + [.widenedFloats]
   }
 
   /// Those of int8 tiles by the extensions and, of NVIDIA's devices, the compute capability; its instruction came with 6.1.
@@ -136,9 +137,9 @@ extension RoundedProducts {
     computeCapability != nil ? .ptx : extensions.contains("cl_khr_subgroup_shuffle") ? .khronos : nil
   }
 
-  /// Those of tensor cores: products of bf16, and copies beside them, came with 8.0.
-  package static func matrices(computeCapability: (UInt32, UInt32)?) -> [RoundedProducts] {
-    computeCapability.map { $0 >= (8, 0) ? [.matrices(.ptx)] : [] } ?? []
+  /// Those of tensor cores: products of bf16 and of 32 columns of int8, and copies beside them, came with 8.0.
+  package static func matrices(_ precision: ActivationPrecision, computeCapability: (UInt32, UInt32)?) -> [RoundedProducts] {
+    computeCapability.map { $0 >= (8, 0) ? [.matrices(.ptx, precision)] : [] } ?? []
   }
 
   /// CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, and MINOR.

@@ -22,8 +22,8 @@ struct SelfTest {
   private let rows = 70, columns = 2304, tokens = 131
   private let checked = [0, 1, 15, 40, 63, 64, 127, 128, 130]
   private let coefficient: Float = 0.75
-  /// Of a product's error beside the norms of its rows; tensor cores cut off what others round.
-  private var bound: Double { variant.products?.usesMatrices == true ? 4e-5 : 1e-5 }
+  /// Of a product's error beside the norms of its rows; on bf16 tensor cores cut off what others round.
+  private var bound: Double { variant.products?.usesMatrices == true && variant.products?.precision == .bfloat16 ? 4e-5 : 1e-5 }
 
   init(_ variant: KernelVariant) { self.variant = variant }
 

@@ -3,6 +3,7 @@
 #if OpenCL
 import CMoEOpenCL
 import MoEPlacement
+import MoETensors
 
 /// Sizes of work-groups and items: see CKernels/opencl/tile.cl.
 struct TileShape: Hashable, Sendable {
@@ -49,29 +50,31 @@ struct TileShape: Hashable, Sendable {
   var sizes: [Int] { [groupRows, groupTokens, itemRows, itemTokens, step, few] }
 
   private var bytesOfStep: Int { (groupRows + groupTokens) * step * MemoryLayout<Float>.size }
-  /// Of three times 32 columns of bf16: see product_mma.cl.
-  var bytesOfStages: Int { (groupRows + groupTokens) * 3 * 64 }
+  /// Of three times 32 columns: of weights and rows in bf16, see product_mma.cl, or of rows in int8, see product_mma_int8.cl.
+  func bytesOfStages(_ precision: ActivationPrecision) -> Int { 3 * (precision == .int8 ? groupTokens * 44 : (groupRows + groupTokens) * 64) }
 
   /// Work-groups side by side that `rows` weight rows take.
   func groups(_ rows: Int) -> Int { (rows + groupRows - 1) / groupRows }
 
-  /// Items of a work-group for tiles of many rows or of few; by tensor cores those of the warps of product_mma.cl.
+  /// Items of a work-group for tiles of many rows or of few; by tensor cores those of the warps of warps.cl.
   func items(isFew: Bool, _ products: RoundedProducts?) -> Int {
-    if products?.usesMatrices == true { return groupRows / (groupRows < 32 || groupTokens > 64 ? 16 : 32) * 32 }
+    if products?.usesMatrices == true { return groupRows / warpRows * 32 }
     // A lane of a span has a row's chain of sums.
     if products?.usesSubgroups == true, isFew { return groupRows }
     return isFew ? groupRows / itemRows * Self.lanes : tileItems
   }
   private var tileItems: Int { groupRows / itemRows * groupTokens / itemTokens }
+  /// Weight rows of a warp; 128 sums an item at most.
+  private var warpRows: Int { groupTokens > 64 ? 16 : 32 }
 
   /// Rows that `count` rows of a tile take when they are arranged.
   static func arranged(_ count: Int) -> Int { (count + 7) / 8 * 8 }
 
   func options(_ products: RoundedProducts?) -> String {
+    let group = "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens)"
     // An instruction of tensor cores takes sixteen rows.
-    let itemRows = products?.usesMatrices == true ? 16 : itemRows
-    return "-D GROUP_ROWS=\(groupRows) -D GROUP_TOKENS=\(groupTokens) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) "
-      + "-D STEP=\(step) -D FEW=\(few)"
+    if products?.usesMatrices == true { return "\(group) -D WARP_ROWS=\(warpRows) -D ITEM_ROWS=16" }
+    return "\(group) -D ITEM_ROWS=\(itemRows) -D ITEM_TOKENS=\(itemTokens) -D STEP=\(step) -D FEW=\(few)"
   }
 }
 #endif

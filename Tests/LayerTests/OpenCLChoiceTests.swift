@@ -51,8 +51,10 @@ import Testing
     #expect(RoundedProducts.subgroups(["cl_khr_subgroups"], computeCapability: nil) == nil)
     #expect(RoundedProducts.subgroups(["cl_khr_subgroups", "cl_khr_subgroup_shuffle"], computeCapability: nil) == .khronos)
     #expect(RoundedProducts.subgroups([], computeCapability: (6, 0)) == .ptx)
-    #expect(RoundedProducts.matrices(computeCapability: nil).isEmpty && RoundedProducts.matrices(computeCapability: (7, 5)).isEmpty)
-    #expect(RoundedProducts.matrices(computeCapability: (8, 0)) == [.matrices(.ptx)] && RoundedProducts.matrices(computeCapability: (9, 0)) == [.matrices(.ptx)])
+    for precision in [ActivationPrecision.bfloat16, .int8] {
+      func units(_ capability: (UInt32, UInt32)?) -> [RoundedProducts] { RoundedProducts.matrices(precision, computeCapability: capability) }
+      #expect(units(nil).isEmpty && units((7, 5)).isEmpty && units((8, 0)) == [.matrices(.ptx, precision)] && units((9, 0)) == units((8, 0)))
+    }
   }
 }
 #endif

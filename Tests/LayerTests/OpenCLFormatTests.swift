@@ -46,6 +46,8 @@ import Testing
   static let inHalf: Set = ["q4_0", "q2_k", "q3_k", "tq1_0", "tq2_0"]
   /// Kinds whose few rows emulated subgroups multiply, with a scale every 32 columns and every 16.
   static let onSubgroups: Set = ["q4_0", "q6_k"]
+  /// Kinds for what tensor cores do: scales of 32 columns beside minima, and of 16.
+  static let inMatrices: Set = ["q4_k", "q6_k"]
 
   @Test(arguments: kinds) func devicesReadTheMatricesAsTheyLie(_ kind: Kind) throws {
     var random = RandomNumbers(seed: 7)
@@ -78,27 +80,28 @@ import Testing
       #expect(agree(found, expected), "\(device)")
       var tiles = options
       tiles.usesPanels = false
-      var matrices = tiles
-      matrices.roundedProducts = .matrices(.emulated)
-      var halves = tiles
-      halves.roundedProducts = .dots(.half)
-      var subgroups = tiles
-      subgroups.roundedProducts = .dots(.plain, .emulated)
+      func by(_ products: RoundedProducts) -> OpenCLOptions {
+        var options = tiles
+        options.roundedProducts = products
+        return options
+      }
+      let few = try states.rows([3, 7])
       var rounding = [options]
       if has("cl_khr_integer_dot_product") || Self.inPlainTiles.contains(kind.testDescription) { rounding.append(tiles) }
-      if has("cl_khr_fp16"), Self.inHalf.contains(kind.testDescription) { rounding.append(halves) }
-      if Self.onSubgroups.contains(kind.testDescription) { rounding.append(subgroups) }
+      if has("cl_khr_fp16"), Self.inHalf.contains(kind.testDescription) { rounding.append(by(.dots(.half))) }
+      if Self.onSubgroups.contains(kind.testDescription) { rounding.append(by(.dots(.plain, .emulated))) }
+      if Self.inMatrices.contains(kind.testDescription) { rounding.append(by(.matrices(.emulated, .int8))) }
       for options in onInt8.activations == .int8 && !kind.isMixed ? rounding : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
         let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .int8)
         #expect(try layer.activations == .int8 && roundAlike(layer(states).values, onInt8(states).values), "\(device) on int8")
+        #expect(try layer.bits(few) == [3, 7].map { try layer.bits(states)[$0] })
         #expect(machine.failures == OpenCLTests.machine.failures)
       }
-      for options in weights.experts.gateUpFormats == [.bf16] && !kind.isMixed ? [options, tiles, matrices] : [] {
+      for options in weights.experts.gateUpFormats == [.bf16] && !kind.isMixed ? [options, tiles, by(.matrices(.emulated, .bfloat16))] : [] {
         let machine = try Machine.current(threads: 1, openCL: options)
         let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device, activations: .bfloat16)
         #expect(try layer.activations == .bfloat16 && roundAlike(layer(states).values, expected, within: 0x1p-14), "\(device) on bfloat16")
-        let few = try states.rows([3, 7])
         #expect(try layer.bits(few) == [3, 7].map { try layer.bits(states)[$0] })
         #expect(machine.failures == OpenCLTests.machine.failures)
       }

@@ -36,7 +36,7 @@ extension Machine {
   /// Where they compute products of bf16 as tensor cores do.
   static let machineOfMatrices = {
     var options = OpenCLOptions(programs: ProgramCache(folder: programs))
-    (options.usesPanels, options.roundedProducts) = (false, .matrices(.emulated))
+    (options.usesPanels, options.roundedProducts) = (false, .matrices(.emulated, .bfloat16))
     return try! Machine.current(threads: 2, openCL: options)
   }()
   static let devices: [MoELayer.Device] = ((try? OpenCL.devices()) ?? []).indices.map { .openCL($0) }

@@ -5,16 +5,15 @@
 #include "opencl.h"
 
 /// The matrix has a group of rows and a part, the rows of the plan a part of a tile and all sizes of a few.
-enum { ROWS = 20, COLUMNS = 512, TOKENS = 19, TILES = 5, TILE = 16, ARRANGED = 48, SEGMENT = 256 };
+enum { ROWS = 20, COLUMNS = 768, TOKENS = 19, TILES = 5, TILE = 16, ARRANGED = 48, SEGMENT = 256 };
 
 extern const moe_kernels moe_kernels_scalar;
 
-/// Work-groups of 16 by 16 in items of 8 by 8, panels, four spans of 16 rows, and two warps with 32 rows each. `sources` end with those of the
+/// Work-groups of 16 by 16 in items of 8 by 8, panels, four spans of 16 rows, and two warps with 32 or 16 rows each. `sources` end with those of the
 /// kernels: the first puts rows in order where `arranges`, the last multiplies, and so does that before it but in panels.
 #define TILE_SIZES " -D GROUP_ROWS=16 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
 #define PANEL_SIZES " -D GROUP_ROWS=32 -D ITEM_ROWS=32"
 #define SPAN_SIZES " -D GROUP_ROWS=64 -D ITEM_ROWS=8 -D ITEM_TOKENS=8 -D STEP=16 -D FEW=4"
-#define WARP_SIZES " -D GROUP_ROWS=64 -D ITEM_ROWS=16"
 static const struct method {
   const char *name, *options, *sources[7];
   bool is_panels, arranges;
@@ -29,8 +28,8 @@ static const struct method {
     {"panels", PANEL_SIZES, {"arrange_rows", "product_panels"}, true, true, TO_NOTHING, false, 32, 1},
     {"tiles, bf16", TILE_SIZES " -D ROUNDS_TO_BF16", {"product_tiles", "product_rows"}, false, false, TO_BF16, false, 16, 4, 16},
     {"panels, bf16", PANEL_SIZES " -D ROUNDS_TO_BF16", {"arrange_rows", "product_panels"}, true, true, TO_BF16, false, 32, 1},
-    {"warps, bf16", WARP_SIZES, {"mma_emulated", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false,
-     64, 64, 64},
+    {"warps, bf16", " -D GROUP_ROWS=64 -D WARP_ROWS=32 -D ITEM_ROWS=16",
+     {"mma_emulated", "warps", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false, 64, 64, 64},
     {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
     {"khr, int8", TILE_SIZES, {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false,
      16, 4, 16, "cl_khr_integer_dot_product"},
@@ -42,6 +41,9 @@ static const struct method {
     {"khr subgroups, int8", SPAN_SIZES,
      {"integers", "dot_plain", "dot_sums", "subgroup_khr", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, false,
      64, 16, 64, "cl_khr_subgroup_shuffle"},
+    {"warps, int8", " -D GROUP_ROWS=32 -D WARP_ROWS=16 -D ITEM_ROWS=16",
+     {"integers", "mma_emulated", "warps", "product_mma_int8", "round_rows", "product_tiles_mma_int8", "product_rows_mma_int8"}, false, true, TO_INT8,
+     false, 32, 64, 64},
     {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
     {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
 
