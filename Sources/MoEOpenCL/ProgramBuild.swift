@@ -12,8 +12,8 @@ struct ProgramBuild {
   private let sources: [UnsafePointer<CChar>], options: String, context: OpenCLContext
 
   init(_ variant: KernelVariant, _ shape: TileShape, on context: OpenCLContext) throws(OpenCLError) {
-    try self.init(variant.name, variant.sources(shape.method), "-cl-std=\(variant.products?.language ?? "CL1.2") \(shape.options(variant.products)) \(variant.options)",
-      on: context)
+    let language = variant.products?.language ?? "CL1.2", sizes = shape.options(variant.products)
+    try self.init(variant.name, variant.sources(shape.method), "-cl-std=\(language) \(sizes) \(variant.options)", on: context)
   }
 
   /// The kernels that route tokens and cut their plans for `shape`.

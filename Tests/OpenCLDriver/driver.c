@@ -1,5 +1,5 @@
-// Runs the OpenCL kernels of every format on small matrices in buffers of exactly their size, against naive sums and, on int8 activations, against the
-// bits of the CPU's products: for checkers of memory and races.
+// Runs the OpenCL kernels of every format on small matrices in buffers of exactly their size, against naive sums and, on int8 activations, against
+// the bits of the CPU's products: for checkers of memory and races.
 //
 // With the argument "race" or "overrun" it runs a kernel that does just that, which a checker has to report; with the name of a format that alone.
 #include "opencl.h"
@@ -30,14 +30,16 @@ static const struct method {
     {"panels, bf16", PANEL_SIZES " -D ROUNDS_TO_BF16", {"arrange_rows", "product_panels"}, true, true, TO_BF16, false, 32, 1},
     {"warps, bf16", " -D GROUP_ROWS=64 -D WARP_ROWS=32 -D ITEM_ROWS=16",
      {"mma_emulated", "warps", "product_mma", "round_rows_bf16", "product_tiles_mma", "product_rows_mma"}, false, true, TO_BF16, false, 64, 64, 64},
-    {"tiles, int8", TILE_SIZES, {"integers", "dot_plain", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
-    {"khr, int8", TILE_SIZES, {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false,
-     16, 4, 16, "cl_khr_integer_dot_product"},
-    {"half, int8", TILE_SIZES, {"integers", "dot_half", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16,
-     "cl_khr_fp16"},
+    {"tiles, int8", TILE_SIZES,
+     {"integers", "dot_plain", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16},
+    {"khr, int8", TILE_SIZES,
+     {"integers", "dot_khr", "dot_sums", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, false, 16, 4, 16,
+     "cl_khr_integer_dot_product"},
+    {"half, int8", TILE_SIZES,
+     {"integers", "dot_half", "round_rows", "product_tiles_int8", "product_rows_int8"}, false, true, TO_INT8, true, 16, 4, 16, "cl_khr_fp16"},
     {"spans, int8", SPAN_SIZES,
-     {"integers", "dot_plain", "dot_sums", "subgroup_emulated", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, false,
-     64, 16, 64},
+     {"integers", "dot_plain", "dot_sums", "subgroup_emulated", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8,
+     false, 64, 16, 64},
     {"khr subgroups, int8", SPAN_SIZES,
      {"integers", "dot_plain", "dot_sums", "subgroup_khr", "round_rows", "product_tiles_int8", "product_rows_subgroups"}, false, true, TO_INT8, false,
      64, 16, 64, "cl_khr_subgroup_shuffle"},
@@ -202,6 +204,13 @@ static double run(const moe_format *format, int index, const struct method *meth
       largest = error <= largest ? largest : error;
     }
   return largest;
+}
+
+/// True for a NULL `extension`.
+static bool device_has(const char *extension) {
+  static char extensions[1 << 12];
+  check(clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, sizeof extensions, extensions, NULL), "clGetDeviceInfo");
+  return !extension || strstr(extensions, extension);
 }
 
 static int plant(const char *defect) {

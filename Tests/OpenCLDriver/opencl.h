@@ -20,13 +20,6 @@ static void check(cl_int status, const char *what) {
   exit(1);
 }
 
-/// True for a NULL `extension`.
-static bool device_has(const char *extension) {
-  static char extensions[1 << 12];
-  check(clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, sizeof extensions, extensions, NULL), "clGetDeviceInfo");
-  return !extension || strstr(extensions, extension);
-}
-
 /// NULL where a program that is `optional` does not build.
 static cl_program build(cl_uint count, const char **texts, const char *with, bool optional) {
   cl_int status;
