@@ -73,7 +73,7 @@ import Testing
     for (index, properties) in try OpenCL.devices().enumerated() {
       let device = MoELayer.Device.openCL(index)
       func has(_ name: String) -> Bool { properties.extensions.contains(name) }
-      let options = OpenCLOptions(memoryLimit: limit, programs: ProgramCache(folder: OpenCLTests.programs))
+      let options = OpenCLOptions(memoryLimit: limit, deadline: .seconds(60), programs: ProgramCache(folder: OpenCLTests.programs))
       let machine = try Machine.current(threads: 1, openCL: options)
       let layer = try MoELayer(configuration: configuration, weights: weights, on: machine, device: device), found = try layer(states).values
       #expect(machine.failures == OpenCLTests.machine.failures)

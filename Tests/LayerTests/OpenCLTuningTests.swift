@@ -35,7 +35,7 @@ import Testing
       func bits() throws -> [[UInt32]] { try fixture.layer(on: machine(folder), device: device).bits(states) }
       func files(_ suffix: String) throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(suffix) } }
       let expected = try bits(), untuned = try files(".program").count
-      let tuning = try machine(folder).tune(index, seconds: 4)
+      let tuning = try machine(folder).tune(index, seconds: 6)
       #expect(tuning.method == "tiles" && tuning.trials.count > 10)
       #expect(tuning.trials.filter { $0.milliseconds != nil }.count > 1, "\(tuning.trials)")
       #expect(tuning.trials.allSatisfy { ($0.milliseconds == nil) == ($0.failure != nil) })
