@@ -35,6 +35,9 @@ static const struct { const char *name, *text; } sources[] = {
     {"arrange_rows", (const char[]){
 #embed "opencl/arrange_rows.cl" suffix(, 0)
     }},
+    {"store_panel", (const char[]){
+#embed "opencl/store_panel.cl" suffix(, 0)
+    }},
     {"product_panels", (const char[]){
 #embed "opencl/product_panels.cl" suffix(, 0)
     }},

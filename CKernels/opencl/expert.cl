@@ -48,25 +48,26 @@ float8 inputs_at(const global float *x, const global int *lists, int tokens, int
   return values;
 }
 
-float sigmoid_of(float x) { return 1 / (1 + exp(-x)); }
-
-/// Kinds as in CMoEKernels.h: silu, gelu, gelu_tanh, relu, relu2.
-float activation_of(int kind, float x) {
-  switch (kind) {
-    case 1: return 0.5f * x * (1 + erf(x * 0.70710678f));
-    case 2: return x * sigmoid_of(1.5957691216f * (x + 0.044715f * x * x * x));
-    case 3: return x < 0 ? 0 : x;
-    case 4: return x < 0 ? 0 : x * x;
-    default: return x == -INFINITY ? 0 : x * sigmoid_of(x);
+/// Nonlinearities of numbers or vectors, of kinds as in CMoEKernels.h: silu, gelu, gelu_tanh, relu, relu2; and gated ones: act(gate) * up, or
+/// (up + 1) * gate * sigmoid(alpha * gate) for kind 5, swiglu_oai.
+#define NONLINEARITIES(floats)                                                                                           \
+  floats sigmoid_##floats(floats x) { return 1 / (1 + exp(-x)); }                                                        \
+  floats activation_##floats(int kind, floats x) {                                                                       \
+    switch (kind) {                                                                                                      \
+      case 1: return 0.5f * x * (1 + erf(x * 0.70710678f));                                                              \
+      case 2: return x * sigmoid_##floats(1.5957691216f * (x + 0.044715f * x * x * x));                                  \
+      case 3: return x < 0 ? (floats)0 : x;                                                                              \
+      case 4: return x < 0 ? (floats)0 : x * x;                                                                          \
+      default: return x == -INFINITY ? (floats)0 : x * sigmoid_##floats(x);                                              \
+    }                                                                                                                    \
+  }                                                                                                                      \
+  floats gated_##floats(int kind, floats gate, floats up, float limit, float alpha) {                                    \
+    gate = gate > limit ? (floats)limit : gate;                                                                          \
+    up = up > limit ? (floats)limit : up < -limit ? (floats)-limit : up;                                                 \
+    if (kind != 5) return activation_##floats(kind, gate) * up;                                                          \
+    return (up + 1) * (gate == -INFINITY ? (floats)0 : gate * sigmoid_##floats(alpha * gate));                           \
   }
-}
-
-/// act(gate) * up, or (up + 1) * gate * sigmoid(alpha * gate) for kind 5, swiglu_oai.
-float gated(int kind, float gate, float up, float limit, float alpha) {
-  gate = gate > limit ? limit : gate;
-  up = up > limit ? limit : up < -limit ? -limit : up;
-  return kind == 5 ? (up + 1) * (gate == -INFINITY ? 0 : gate * sigmoid_of(alpha * gate)) : activation_of(kind, gate) * up;
-}
+NONLINEARITIES(float)
 
 /// The output of a row from its sums: biases, activation.
 float finished(float up, float gate, const global float *biases, int expert, int experts, int rows, int flags, float limit, float alpha, int row) {
@@ -76,7 +77,7 @@ float finished(float up, float gate, const global float *biases, int expert, int
   }
   if (!(flags & ACTIVATES)) return up;
   int kind = flags >> ACTIVATION_SHIFT;
-  return flags & GATED ? gated(kind, gate, up, limit, alpha) : activation_of(kind, up);
+  return flags & GATED ? gated_float(kind, gate, up, limit, alpha) : activation_float(kind, up);
 }
 
 /// One item's share of the outputs of a tile of few rows, `count` from row `first` of the plan on; `items` of a group have the sums before them.

@@ -14,14 +14,17 @@ void put_quad(panel_quad *target, uint16 levels) {
 
 /// Sums of one group for COUNT rows from `codes` on.
 #define MULTIPLY_GROUP(COUNT, panel, codes, sums, low, high)                                                                        \
+  /* In memory first, where multiply-adds take them from. */                                                                        \
+  float values[8 * GROUP];                                                                                                          \
+  for (int q = 0; q < GROUP / 4; q++) {                                                                                             \
+    const global char *quads = (const global char *)codes[q];                                                                       \
+    vstore16(convert_float16(vload16(0, quads)), 2 * q, values), vstore16(convert_float16(vload16(1, quads)), 2 * q + 1, values);   \
+  }                                                                                                                                 \
   UNROLLED for (int i = 0; i < COUNT; i++) low[i] = high[i] = 0;                                                                    \
   for (int q = 0; q < GROUP / 4; q++) {                                                                                             \
-    float values[32];                                                                                                               \
-    const global char *quads = (const global char *)codes[q];                                                                       \
-    vstore16(convert_float16(vload16(0, quads)), 0, values), vstore16(convert_float16(vload16(1, quads)), 1, values);               \
     UNROLLED for (int k = 0; k < 4; k++) {                                                                                          \
       UNROLLED for (int i = 0; i < COUNT; i++) {                                                                                    \
-        const float16 value = values[4 * i + k];                                                                                    \
+        const float16 value = values[32 * q + 4 * i + k];                                                                           \
         low[i] = multiply_add(panel[2 * q].columns[k], value, low[i]), high[i] = multiply_add(panel[2 * q + 1].columns[k], value, high[i]); \
       }                                                                                                                             \
     }                                                                                                                               \

@@ -47,9 +47,5 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUC
       else multiply_panel_4(panel, inputs_of, width, sums + 2 * i);
     }
   }
-  for (int i = 0; i < count; i++)
-    for (int place = 0; place < rows_of_group(flags) && first_row + place < rows; place++) {
-      const float *sum = (const float *)(sums + 2 * i);
-      y[(long)(first + i) * rows + first_row + place] = finished(sum[place], sum[(place + 16) % 32], PRODUCT_END, first_row + place);
-    }
+  for (int i = 0; i < count; i++) store_panel(sums + 2 * i, first + i, first_row, y, PRODUCT_END);
 }

@@ -24,22 +24,26 @@
 MULTIPLY_LEVELS(8)
 MULTIPLY_LEVELS(4)
 
+/// Columns of a panel, so that it stays in the nearest cache with the rows that it meets.
+enum { PANEL_COLUMNS = 128 };
+
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels_int8(PRODUCT_PARAMETERS, int segment) {
   const int first_row = get_group_id(0) * rows_of_group(flags);
   const global int *tile = lists + tiles + 4 * get_global_id(1);
   const int expert = tile[0] - first_expert, first = tile[1], count = tile[2];
   if (count == 0) return;
-  panel_quad panel[2 * RUN / 4];
-  float16 scales[2 * RUN / GROUP], minima[2 * RUN / GROUP], sums[2 * GROUP_TOKENS], totals[2 * GROUP_TOKENS];
+  panel_quad panel[2 * PANEL_COLUMNS / 4];
+  float16 scales[2 * PANEL_COLUMNS / GROUP], minima[2 * PANEL_COLUMNS / GROUP], sums[2 * GROUP_TOKENS], totals[2 * GROUP_TOKENS];
   for (int i = 0; i < 2 * ((count + 7) / 8 * 8); i++) sums[i] = totals[i] = 0;
-  for (int begin = 0; begin < columns; begin += RUN) {
-    const int width = min(begin + RUN, columns) - begin;
+  for (int begin = 0; begin < columns; begin += PANEL_COLUMNS) {
+    const int width = min(begin + PANEL_COLUMNS, columns) - begin;
     for (int side = 0; side < 2; side++) {
       // Behind the last row its sums are computed again, and not kept.
       level_line lines[16];
       for (int k = 0; k < 16; k++)
         lines[k] = line_of(PRODUCT_WEIGHTS, min(first_row + row_of(16 * side, flags) + k, rows - 1), is_gate(16 * side, flags));
-      const long row_bytes = lines[0].m->row_bytes, ahead = row_bytes * (begin + RUN) / columns, next = row_bytes * RUN / columns;
+      const long row_bytes = lines[0].m->row_bytes;
+      const long ahead = row_bytes * (begin + PANEL_COLUMNS) / columns, next = row_bytes * PANEL_COLUMNS / columns;
       for (int k = 0; k < 16; k++)
         for (long at = 0; at < next + 64; at += 64) ask_for(lines[k].codes + ahead + at);
       for (int c = 0; c < width; c += 32) {
@@ -60,12 +64,8 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels_int8(P
       if (count - i > 4) multiply_levels_8(panel, scales, minima, rounded, width / GROUP, sums + 2 * i);
       else multiply_levels_4(panel, scales, minima, rounded, width / GROUP, sums + 2 * i);
     }
-    if ((begin + RUN) % segment == 0 || begin + RUN >= columns)
+    if ((begin + PANEL_COLUMNS) % segment == 0 || begin + PANEL_COLUMNS >= columns)
       for (int i = 0; i < 2 * count; i++) totals[i] += sums[i], sums[i] = 0;
   }
-  for (int i = 0; i < count; i++)
-    for (int place = 0; place < rows_of_group(flags) && first_row + place < rows; place++) {
-      const float *sum = (const float *)(totals + 2 * i);
-      y[(long)(first + i) * rows + first_row + place] = finished(sum[place], sum[(place + 16) % 32], PRODUCT_END, first_row + place);
-    }
+  for (int i = 0; i < count; i++) store_panel(totals + 2 * i, first + i, first_row, y, PRODUCT_END);
 }

@@ -96,8 +96,24 @@ final class DeviceProgram: @unchecked Sendable {
       }
     }
     let isFirst = launched.insert(kernel).inserted
+    if isFirst, let group { try demand(group, of: kernel, handle, on: context) }
     try context.check("clEnqueueNDRangeKernel", enqueued(), "\(kernel.rawValue) on \(context.device.name)", compiles: isFirst)
     return event!
+  }
+}
+
+extension DeviceProgram {
+  /// - Throws: `OpenCLError` where a kernel takes so much of the device that groups of this size have no room: launches of them count as its loss.
+  private func demand(_ group: Int, of kernel: Kernel, _ handle: cl_kernel, on context: OpenCLContext) throws(OpenCLError) {
+    var most = 0
+    let status = clGetKernelWorkGroupInfo(
+      handle, context.handle, cl_kernel_work_group_info(CL_KERNEL_WORK_GROUP_SIZE), MemoryLayout<Int>.size, &most, nil)
+    try context.check("clGetKernelWorkGroupInfo", status, kernel.rawValue)
+    guard group <= most else {
+      throw OpenCLError(
+        call: "clGetKernelWorkGroupInfo", status: CL_INVALID_WORK_GROUP_SIZE,
+        detail: "\(kernel.rawValue) on \(context.device.name): groups of \(group) items, at most \(most)")
+    }
   }
 }
 

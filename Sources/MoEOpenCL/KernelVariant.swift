@@ -37,7 +37,7 @@ struct KernelVariant: Hashable, Sendable {
   func sources(_ method: ProductMethod) -> [UnsafePointer<CChar>] {
     let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
     let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"]
-    return (names + (products?.sources ?? []) + method.kernels(products).map(\.rawValue)).map { moe_opencl_text($0) }
+    return (names + method.sources + (products?.sources ?? []) + method.kernels(products).map(\.rawValue)).map { moe_opencl_text($0) }
   }
 }
 #endif

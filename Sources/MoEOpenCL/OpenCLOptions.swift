@@ -21,7 +21,7 @@ public struct OpenCLOptions: Sendable {
 
   /// False to compute products on CPUs by the kernels for GPUs.
   package var usesPanels = true
-  /// The one variant for activations of its precision; nil for the best that a device gets right.
+  /// The one variant of tiles for activations of its precision; nil for the best that a device gets right.
   package var roundedProducts: RoundedProducts?
 
   /// Options; by default nine tenths of the memory, 10 seconds, a minute, shared memory where there is some, 8 MiB, routing on devices with

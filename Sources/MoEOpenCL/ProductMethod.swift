@@ -16,6 +16,9 @@ enum ProductMethod: String, Sendable {
     device.kind == .cpu && options.usesPanels ? [.panels, .tiles] : [.tiles]
   }
 
+  /// The sources that those of the kernels build on.
+  var sources: [String] { self == .panels ? ["store_panel"] : [] }
+
   /// The kernels of a program, named after their sources, in the order of these.
   func kernels(_ products: RoundedProducts?) -> [DeviceProgram.Kernel] {
     let product = [false, true].map { self.product(isFew: $0, products) }

@@ -90,7 +90,7 @@ package enum RoundedProducts: Hashable, Sendable {
     }
   }
 
-  /// The least OpenCL C that has what the sources call.
+  /// An OpenCL C that has what the sources call.
   var language: String {
     switch self {
     case .dots(.khronos, _), .dots(_, .khronos): "CL3.0"
@@ -101,11 +101,11 @@ package enum RoundedProducts: Hashable, Sendable {
 
 #if OpenCL
 extension RoundedProducts {
-  /// Those that suit matrices of one kind on a device by what it says of itself, the best first; plain C is the last.
+  /// Those that suit matrices of one kind on a device by what it says of itself, by expectation the best first; plain C is the last.
   static func suiting(
     _ kind: MatrixKind, _ precision: ActivationPrecision, _ shape: TileShape, on context: OpenCLContext
   ) -> [RoundedProducts] {
-    if let only = context.options.roundedProducts, only.precision == precision { return [only] }
+    if let only = context.options.roundedProducts, only.precision == precision, shape.method == .tiles { return [only] }
     if shape.method == .panels {
       if precision == .bfloat16 { return [.widenedFloats] }
       // A device on the CPU is the host.

@@ -39,9 +39,8 @@ import Testing
       },
     ]
 
-  /// Kinds that tiles multiply by plain C on int8 activations here, one of each way to make quads; `scripts/opencl-check` does so with all, and
-  /// devices that have dot products too.
-  static let inPlainTiles: Set = ["q4_0", "q4_k", "q6_k", "iq4_nl", "e2m1 by e4m3 and factors"]
+  /// Kinds that tiles multiply on int8 activations here, one of each way to make quads; `scripts/opencl-check` does so with all.
+  static let inTiles: Set = ["q4_0", "q4_k", "q6_k", "iq4_nl", "e2m1 by e4m3 and factors"]
   /// Kinds with levels for half arithmetic.
   static let inHalf: Set = ["q4_0", "q2_k", "q3_k", "tq1_0", "tq2_0"]
   /// Kinds whose few rows emulated subgroups multiply, with a scale every 32 columns and every 16.
@@ -87,7 +86,7 @@ import Testing
       }
       let few = try states.rows([3, 7])
       var rounding = [options]
-      if has("cl_khr_integer_dot_product") || Self.inPlainTiles.contains(kind.testDescription) { rounding.append(tiles) }
+      if Self.inTiles.contains(kind.testDescription) { rounding.append(tiles) }
       if has("cl_khr_fp16"), Self.inHalf.contains(kind.testDescription) { rounding.append(by(.dots(.half))) }
       if Self.onSubgroups.contains(kind.testDescription) { rounding.append(by(.dots(.plain, .emulated))) }
       if Self.inMatrices.contains(kind.testDescription) { rounding.append(by(.matrices(.emulated, .int8))) }

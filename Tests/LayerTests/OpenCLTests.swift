@@ -20,8 +20,11 @@ func roundAlike(_ found: [Float], _ expected: [Float], within bound: Double = 1e
 }
 
 extension Machine {
-  /// What drivers got wrong; a compiler for CPUs may well not know their widest vectors.
-  var failures: [String] { notes.filter { !$0.contains("no vectors of 512 bits") } }
+  /// What drivers got wrong; but Intel's compiler does not tell programs of the widest vectors.
+  var failures: [String] {
+    let isIntels = ((try? OpenCL.devices()) ?? []).contains { $0.vendor.contains("Intel") }
+    return notes.filter { !isIntels || !$0.contains("no vectors of 512 bits") }
+  }
 }
 
 @Suite struct OpenCLTests {

@@ -1,8 +1,8 @@
 // An OpenCL driver for the ICD loader that computes nothing and fails as it is told.
 //
 // MOCK_FAIL="clBuildProgram=-11" makes a call return a status, "clBuildProgram=hang" makes it never return; MOCK_EVENT gives launches a state to
-// stay in: 0 complete, 1 running for ever, negative a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by.
-// Compiled with -DHEALTHY it fails at nothing.
+// stay in: 0 complete, 1 running for ever, negative a failure that shows later. MOCK_EXTENSIONS is what the device says it extends OpenCL by, MOCK_GROUP
+// the most items of a group. Compiled with -DHEALTHY it fails at nothing.
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
 #include <CL/cl_icd.h>
@@ -112,6 +112,11 @@ static cl_int get_build_info(cl_program p, cl_device_id d, cl_program_build_info
   return tell("what the compiler says", 23, room, out, size);
 }
 static cl_kernel create_kernel(cl_program p, const char *name, cl_int *status) { return made_by("clCreateKernel", 0, status); }
+static cl_int get_group_info(cl_kernel k, cl_device_id d, cl_kernel_work_group_info what, size_t room, void *out, size_t *size) {
+  const size_t most = getenv("MOCK_GROUP") ? (size_t)atoi(getenv("MOCK_GROUP")) : 1024;
+  cl_int status = status_of("clGetKernelWorkGroupInfo");
+  return status ? status : tell(&most, sizeof most, room, out, size);
+}
 static cl_int set_argument(cl_kernel k, cl_uint index, size_t bytes, const void *value) { return status_of("clSetKernelArg"); }
 
 static cl_int enqueue_kernel(
@@ -174,6 +179,6 @@ static const cl_icd_dispatch table = {
     .clCreateCommandQueueWithProperties = create_queue, .clReleaseCommandQueue = release_queue, .clCreateBuffer = create_buffer,
     .clReleaseMemObject = release_buffer, .clCreateProgramWithSource = create_program, .clReleaseProgram = release_program,
     .clBuildProgram = build_program, .clGetProgramInfo = get_program_info, .clGetProgramBuildInfo = get_build_info,
-    .clCreateKernel = create_kernel, .clReleaseKernel = release_kernel, .clSetKernelArg = set_argument,
+    .clCreateKernel = create_kernel, .clGetKernelWorkGroupInfo = get_group_info, .clReleaseKernel = release_kernel, .clSetKernelArg = set_argument,
     .clEnqueueNDRangeKernel = enqueue_kernel, .clEnqueueMapBuffer = enqueue_map, .clEnqueueWriteBuffer = enqueue_write,
     .clEnqueueReadBuffer = enqueue_read, .clFlush = flush, .clGetEventInfo = get_event_info, .clReleaseEvent = release_event};
