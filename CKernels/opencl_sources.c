@@ -83,6 +83,9 @@ static const struct { const char *name, *text; } sources[] = {
     {"product_rows_subgroups", (const char[]){
 #embed "opencl/product_rows_subgroups.cl" suffix(, 0)
     }},
+    {"panel_levels", (const char[]){
+#embed "opencl/panel_levels.cl" suffix(, 0)
+    }},
     {"panel_floats", (const char[]){
 #embed "opencl/panel_floats.cl" suffix(, 0)
     }},

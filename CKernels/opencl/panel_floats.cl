@@ -8,8 +8,7 @@ typedef float16 part_sums;
 #define float_sums(sums) (sums)
 
 void put_quad(panel_quad *target, uint16 levels) {
-  const int16 quad = as_int16(levels);
-  UNROLLED for (int k = 0; k < 4; k++) target->columns[k] = convert_float16(quad << (24 - 8 * k) >> 24);
+  UNROLLED for (int k = 0; k < 4; k++) target->columns[k] = column_of_quads(levels, k);
 }
 
 /// Sums of one group for COUNT rows from `codes` on.

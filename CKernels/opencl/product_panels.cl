@@ -1,5 +1,5 @@
 // The product on a CPU, where an item is a thread: a run of columns of 32 weight rows is decoded into a panel that stays in the cache, and the rows
-// of a tile, as arrange_rows left them, meet it there. The same bits as product_tiles.
+// of a tile, as arrange_rows left them, meet it there. The same bits as product_tiles. The host defines HAS_LEVELS for a format of levels with scales of its own.
 
 /// Sums of one run for COUNT rows, 32 weight rows each.
 #define MULTIPLY_PANEL(COUNT)                                                                                                        \
@@ -28,9 +28,24 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUC
     const int width = min(begin + RUN, columns) - begin;
     for (int side = 0; side < 2; side++) {
       const bool gate = is_gate(16 * side, flags);
+      const int row = first_row + row_of(16 * side, flags);
+#ifdef HAS_LEVELS
+      level_line lines[16];
+      lines_of_panel(PRODUCT_WEIGHTS, row, gate, lines);
+      ask_for_lines(lines, columns, begin + RUN, begin + 2 * RUN);
+      for (int c = 0; c < width; c += 32) {
+        uint16 quads[8];
+        quads_of_panel(lines, begin + c, quads);
+        float16 scales[GROUPS], minima[GROUPS];
+        UNROLLED for (int g = 0; g < GROUPS; g++) scales_of_panel(lines, begin + c + g * GROUP, scales + g, minima + g);
+        UNROLLED for (int i = 0; i < 32; i++) {
+          const float16 values = column_of_quads(quads[i / 4], i % 4) * scales[i / GROUP];
+          panel[2 * (c + i) + side] = HAS_MINIMUM ? values + minima[i / GROUP] : values;
+        }
+      }
+#else
       const global matrix *m = matrices + (gate ? experts + expert : expert);
       const global uchar *codes = gate ? gate_codes : up_codes, *planes = gate ? gate_planes : up_planes;
-      const int row = first_row + row_of(16 * side, flags);
       for (int c = 0; c < width; c += 8) {
         float16 values[8];
         // Behind the last row its sums are computed again, and not kept.
@@ -40,6 +55,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels(PRODUC
         transpose_float16(values);
         UNROLLED for (int k = 0; k < 8; k++) panel[2 * (c + k) + side] = values[k];
       }
+#endif
     }
     for (int i = 0; i < count; i += 8) {
       const global float *inputs_of = x + (long)(tile[3] + i) * columns + 8 * begin;

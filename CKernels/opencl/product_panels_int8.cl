@@ -38,25 +38,14 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void product_panels_int8(P
   for (int begin = 0; begin < columns; begin += PANEL_COLUMNS) {
     const int width = min(begin + PANEL_COLUMNS, columns) - begin;
     for (int side = 0; side < 2; side++) {
-      // Behind the last row its sums are computed again, and not kept.
       level_line lines[16];
-      for (int k = 0; k < 16; k++)
-        lines[k] = line_of(PRODUCT_WEIGHTS, min(first_row + row_of(16 * side, flags) + k, rows - 1), is_gate(16 * side, flags));
-      const long row_bytes = lines[0].m->row_bytes;
-      const long ahead = row_bytes * (begin + PANEL_COLUMNS) / columns, next = row_bytes * PANEL_COLUMNS / columns;
-      for (int k = 0; k < 16; k++)
-        for (long at = 0; at < next + 64; at += 64) ask_for(lines[k].codes + ahead + at);
+      lines_of_panel(PRODUCT_WEIGHTS, first_row + row_of(16 * side, flags), is_gate(16 * side, flags), lines);
+      ask_for_lines(lines, columns, begin + PANEL_COLUMNS, begin + 2 * PANEL_COLUMNS);
       for (int c = 0; c < width; c += 32) {
         uint16 quads[8];
-        UNROLLED for (int k = 0; k < 8; k++) quads[k] = (uint16)(level_quads(lines[2 * k], begin + c), level_quads(lines[2 * k + 1], begin + c));
-        transpose_uint16(quads);
+        quads_of_panel(lines, begin + c, quads);
         UNROLLED for (int q = 0; q < 8; q++) put_quad(&panel[c / 2 + 2 * q + side], quads[q]);
-        for (int g = c / GROUP; g < (c + 32) / GROUP; g++)
-          UNROLLED for (int k = 0; k < 16; k++) {
-            const float2 scale = level_scale(lines[k], begin + g * GROUP);
-            ((float *)(scales + 2 * g + side))[k] = scale.x;
-            if (HAS_MINIMUM) ((float *)(minima + 2 * g + side))[k] = scale.y;
-          }
+        for (int g = c / GROUP; g < (c + 32) / GROUP; g++) scales_of_panel(lines, begin + g * GROUP, scales + 2 * g + side, minima + 2 * g + side);
       }
     }
     for (int i = 0; i < count; i += 8) {

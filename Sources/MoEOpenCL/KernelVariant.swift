@@ -28,16 +28,20 @@ struct KernelVariant: Hashable, Sendable {
 
   /// What matrix.cl is compiled for.
   var options: String {
-    let rounding = products == .widenedFloats ? " -D ROUNDS_TO_BF16" : ""
-    if kinds.count == 1 { return "-D FORMAT=\(kinds[0].format) -D SCALES=\(kinds[0].scales)" + rounding }
+    let rounding = products == .widenedFloats ? " -D ROUNDS_TO_BF16" : "", levels = hasLevels ? " -D HAS_LEVELS" : ""
+    if kinds.count == 1 { return "-D FORMAT=\(kinds[0].format) -D SCALES=\(kinds[0].scales)" + rounding + levels }
     return "-D KINDS=" + kinds.enumerated().map { "KIND(\($0),\($1.format),\($1.scales))" }.joined()
   }
+
+  /// True where panels can take integer levels and scales apart.
+  private var hasLevels: Bool { kinds.count == 1 && kinds[0].hasLevels }
 
   /// The texts of the program, in order.
   func sources(_ method: ProductMethod) -> [UnsafePointer<CChar>] {
     let formats = Set(kinds.map(\.format)).sorted { $0.index < $1.index }.map(\.name)
     let names = ["tile", "bits", "uneven_levels", "iq_grids", "iq"] + formats + ["matrix", "expert"]
-    return (names + method.sources + (products?.sources ?? []) + method.kernels(products).map(\.rawValue)).map { moe_opencl_text($0) }
+    let levels = hasLevels && method == .panels && products == nil ? ["integers", "panel_levels"] : []
+    return (names + method.sources + levels + (products?.sources ?? []) + method.kernels(products).map(\.rawValue)).map { moe_opencl_text($0) }
   }
 }
 #endif

@@ -49,6 +49,9 @@ struct MatrixKind: Hashable, Sendable {
     }
   }
 
+  /// True for integer levels with scales of their own.
+  var hasLevels: Bool { scales == "none" && moe_int8_row_bytes(format.index, 32) > 0 }
+
   /// True where levels are small enough for dot_half.cl, 8 at most.
   var isExactInHalf: Bool { ["q4_0", "q2_k", "q3_k", "tq1_0", "tq2_0"].contains(format.name) }
 

@@ -83,7 +83,7 @@ package enum RoundedProducts: Hashable, Sendable {
     switch self {
     case .dots(let dots, let subgroups):
       ["integers", dots.rawValue] + (dots == .half ? [] : ["dot_sums"]) + [subgroups?.rawValue].compactMap(\.self)
-    case .panels: ["integers", name]
+    case .panels: ["integers", "panel_levels", name]
     case .matrices(_, .int8): ["integers", name, "warps", "product_mma_int8"]
     case .matrices: [name, "warps", "product_mma"]
     case .widenedFloats: []

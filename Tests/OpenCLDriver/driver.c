@@ -26,6 +26,8 @@ static const struct method {
 } methods[] = {
     {"tiles", TILE_SIZES, {"product_tiles", "product_rows"}, false, false, TO_NOTHING, false, 16, 4, 16},
     {"panels", PANEL_SIZES, {"store_panel", "arrange_rows", "product_panels"}, true, true, TO_NOTHING, false, 32, 1},
+    {"panels of levels", PANEL_SIZES " -D HAS_LEVELS",
+     {"store_panel", "integers", "panel_levels", "arrange_rows", "product_panels"}, true, true, TO_NOTHING, false, 32, 1},
     {"tiles, bf16", TILE_SIZES " -D ROUNDS_TO_BF16", {"product_tiles", "product_rows"}, false, false, TO_BF16, false, 16, 4, 16},
     {"panels, bf16", PANEL_SIZES " -D ROUNDS_TO_BF16", {"store_panel", "arrange_rows", "product_panels"}, true, true, TO_BF16, false, 32, 1},
     {"warps, bf16", " -D GROUP_ROWS=64 -D WARP_ROWS=32 -D ITEM_ROWS=16",
@@ -46,8 +48,10 @@ static const struct method {
     {"warps, int8", " -D GROUP_ROWS=32 -D WARP_ROWS=16 -D ITEM_ROWS=16",
      {"integers", "mma_emulated", "warps", "product_mma_int8", "round_rows", "product_tiles_mma_int8", "product_rows_mma_int8"}, false, true, TO_INT8,
      false, 32, 64, 64},
-    {"panels, int8", PANEL_SIZES, {"integers", "panel_floats", "store_panel", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
-    {"bytes, int8", PANEL_SIZES, {"integers", "panel_bytes", "store_panel", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
+    {"panels, int8", PANEL_SIZES,
+     {"integers", "panel_levels", "panel_floats", "store_panel", "round_rows", "product_panels_int8"}, true, true, TO_INT8, false, 32, 1},
+    {"bytes, int8", PANEL_SIZES,
+     {"integers", "panel_levels", "panel_bytes", "store_panel", "round_rows", "product_panels_int8"}, true, true, TO_INT8, true, 32, 1}};
 
 /// The struct `matrix` of matrix.cl.
 typedef struct place {
@@ -247,7 +251,8 @@ int main(int count, char **arguments) {
     const moe_matrix matrix = {.format = i, .rows = ROWS, .columns = COLUMNS, .global_scale = factor_of(format)};
     const bool rounds[] = {true, moe_kernels_scalar.formats[i].gemm_int8 && moe_takes_rounded(&matrix), !strcmp(format->name, "bf16")};
     for (size_t k = 0; k < sizeof methods / sizeof *methods; k++) {
-      if (!rounds[methods[k].rounds] || (!strncmp(methods[k].name, "half", 4) && !is_exact_in_half(format->name))) continue;
+      if (!rounds[methods[k].rounds] || (strstr(methods[k].name, "levels") && !rounds[TO_INT8])) continue;
+      if (!strncmp(methods[k].name, "half", 4) && !is_exact_in_half(format->name)) continue;
       if (!device_has(methods[k].extension)) {
         skipped++;
         continue;
