@@ -263,7 +263,7 @@ int main(int count, char **arguments) {
         continue;
       }
       printf("%-8s %-12s error %.1e\n", format->name, methods[k].name, error);
-      failed += !(error <= (methods[k].rounds == TO_INT8 ? 0 : 1e-5));
+      failed += !(error <= (methods[k].rounds == TO_INT8 ? 0 : 2e-5));
     }
   }
   printf(
