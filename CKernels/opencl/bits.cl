@@ -83,7 +83,8 @@ uint8 bits_uint8(const global uchar *p, int column) {
 }
 
 /// Octets of columns and quads of 32 alike: codes in bytes, four in a word. Of 256 codes in a plane, `span` bytes hold `span` of them in their lowest
-/// `bits`, the next above these, and so on. Levels are codes of up to 7 bits less `zero`, or twice the values of FP4 E2M1 codes: 0, 1, 2, 3, 4, 6, 8, 12. `bytes` are nibbles apart.
+/// `bits`, the next above these, and so on. Levels are codes of up to 7 bits less `zero`, or twice the values of FP4 E2M1 codes: 0, 1, 2, 3, 4, 6, 8,
+/// 12. `bytes` are nibbles apart.
 #define WORDS(words)                                                                                                              \
   words plane_##words(const global uchar *p, int bits, int span, int column) {                                                    \
     const int part = column % 256 / span, parts = 8 / bits;                                                                       \

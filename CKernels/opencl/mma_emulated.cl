@@ -44,12 +44,17 @@ uint4 load_matrices(local warp_exchange *exchange, const local ushort8 *row) {
   return words;
 }
 
-/// Columns are summed in order from 0, then added.
-void multiply_fragments(local warp_exchange *exchange, float sums[4], uint4 a, uint2 b) {
-  const int item = get_local_id(0) % WARP;
+/// Puts an item's fragments where all items of its warp find them.
+void give_fragments(local warp_exchange *exchange, int item, uint4 a, uint2 b) {
   exchange->a[0][item] = a.x, exchange->a[1][item] = a.y, exchange->a[2][item] = a.z, exchange->a[3][item] = a.w;
   exchange->b[0][item] = b.x, exchange->b[1][item] = b.y;
   barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/// Columns are summed in order from 0, then added.
+void multiply_fragments(local warp_exchange *exchange, float sums[4], uint4 a, uint2 b) {
+  const int item = get_local_id(0) % WARP;
+  give_fragments(exchange, item, a, b);
   for (int i = 0; i < 4; i++) {
     const int row = item / 4, other = item % 4 * 2 + i % 2;
     float sum = 0;
@@ -66,9 +71,7 @@ void multiply_fragments(local warp_exchange *exchange, float sums[4], uint4 a, u
 /// Sums of products of `quads` times four int8.
 void multiply_bytes(local warp_exchange *exchange, float sums[4], uint4 a, uint2 b, int quads) {
   const int item = get_local_id(0) % WARP;
-  exchange->a[0][item] = a.x, exchange->a[1][item] = a.y, exchange->a[2][item] = a.z, exchange->a[3][item] = a.w;
-  exchange->b[0][item] = b.x, exchange->b[1][item] = b.y;
-  barrier(CLK_LOCAL_MEM_FENCE);
+  give_fragments(exchange, item, a, b);
   for (int i = 0; i < 4; i++) {
     const int row = item / 4, other = item % 4 * 2 + i % 2;
     int4 products = 0;

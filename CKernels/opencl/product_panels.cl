@@ -1,5 +1,6 @@
 // The product on a CPU, where an item is a thread: a run of columns of 32 weight rows is decoded into a panel that stays in the cache, and the rows
-// of a tile, as arrange_rows left them, meet it there. The same bits as product_tiles. The host defines HAS_LEVELS for a format of levels with scales of its own.
+// of a tile, as arrange_rows left them, meet it there. The sums have the bits of product_tiles. The host defines HAS_LEVELS for a format of levels with
+// scales of its own.
 
 /// Sums of one run for COUNT rows, 32 weight rows each.
 #define MULTIPLY_PANEL(COUNT)                                                                                                        \
